@@ -1,0 +1,93 @@
+"""hashrec makes recommenders small and fast.
+
+    import hashrec as hr
+
+    data = hr.read("events.csv", user="user_id", item="item_id")
+    train, test = data.split(hr.UserSplit(test=0.2, seed=0))
+    model = hr.Recommender(hr.Recipe(encoder=hr.Spectral(dim=512))).fit(train)
+    print(model.evaluate(test, k=[20, 50]))
+    model.recommend(["ann"], k=10)
+
+Names are loaded when first used, so importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Cleaning": "interactions",
+    "Codes": "codes",
+    "FloatCodes": "codes",
+    "HashrecError": "errors",
+    "IntCodes": "codes",
+    "Interactions": "interactions",
+    "LastOut": "interactions",
+    "RandomSplit": "interactions",
+    "Recipe": "recipe",
+    "Recommender": "recommender",
+    "SignCodes": "codes",
+    "Spectral": "encoders",
+    "TimeSplit": "interactions",
+    "UserSplit": "interactions",
+    "load": "recommender",
+    "open_index": "search",
+    "planted": "interactions",
+    "read": "interactions",
+    "read_parts": "interactions",
+}
+
+__all__ = [
+    "Cleaning",
+    "Codes",
+    "FloatCodes",
+    "HashrecError",
+    "IntCodes",
+    "Interactions",
+    "LastOut",
+    "RandomSplit",
+    "Recipe",
+    "Recommender",
+    "SignCodes",
+    "Spectral",
+    "TimeSplit",
+    "UserSplit",
+    "__version__",
+    "load",
+    "open_index",
+    "planted",
+    "read",
+    "read_parts",
+]
+
+if TYPE_CHECKING:
+    from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
+    from hashrec.encoders import Spectral
+    from hashrec.errors import HashrecError
+    from hashrec.interactions import (
+        Cleaning,
+        Interactions,
+        LastOut,
+        RandomSplit,
+        TimeSplit,
+        UserSplit,
+        planted,
+        read,
+        read_parts,
+    )
+    from hashrec.recipe import Recipe
+    from hashrec.recommender import Recommender, load
+    from hashrec.search import open_index
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hashrec' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"hashrec.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,173 @@
+"""The grammar of the command line. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hashrec import __version__
+
+__all__ = ["build_parser"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `command` names the module that runs."""
+    parser = argparse.ArgumentParser(
+        prog="hashrec", description="Recommenders made small and fast.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"hashrec {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_fit, _evaluate, _recommend, _similar, _inspect, _bench, _doctor):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--seed", type=_natural, help="of every random draw (default: the recipe's)"
+    )
+    parser.add_argument("--threads", type=_positive, help="of kernels and linear algebra")
+    return parser
+
+
+def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "fit", "Train a model, measure it and write it.")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="csv, tsv, parquet, RecBole .inter, LightGCN text, MovieLens .dat, scipy .npz, "
+        "a folder with train/valid/test in one of them, or built-in data (debian)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
+    parser.add_argument(
+        "--test", metavar="FILE", help="evaluate on this instead of a part held out"
+    )
+    parser.add_argument("--recipe", type=Path, metavar="R.toml", help="the configuration")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="lay one value over the recipe, as encoder.dim=256 or codes.bits=4",
+    )
+    _columns(parser)
+    _measuring(parser)
+    parser.add_argument(
+        "--no-refit", action="store_true", help="keep the model fitted without the held-out part"
+    )
+    parser.add_argument(
+        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
+    )
+
+
+def _evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "evaluate", "Measure a saved model on a test file.")
+    _model(parser)
+    parser.add_argument(
+        "--test",
+        required=True,
+        metavar="FILE",
+        help="test interactions, or a folder with a test part",
+    )
+    _columns(parser)
+    _measuring(parser)
+
+
+def _recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "recommend", "The best unseen items of users.")
+    _model(parser)
+    parser.add_argument("users", nargs="*", metavar="USER")
+    parser.add_argument("-k", type=_positive, default=10, help="how many (10)")
+    parser.add_argument(
+        "--threshold", type=float, metavar="T", help="instead of k: every item scoring at least T"
+    )
+    parser.add_argument(
+        "--history",
+        metavar="ITEM,ITEM",
+        help="for somebody unknown, from their items; quote items with commas: 'a,\"b,c\"'",
+    )
+    parser.add_argument("--all", action="store_true", help="every user of the model; needs --out")
+    parser.add_argument("--include-seen", action="store_true", help="do not leave out seen items")
+    _unknown(parser)
+    _out(parser)
+
+
+def _similar(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "similar", "The nearest items of items, by cosine.")
+    _model(parser)
+    parser.add_argument("items", nargs="+", metavar="ITEM")
+    parser.add_argument("-k", type=_positive, default=10, help="how many (10)")
+    _unknown(parser)
+    _out(parser)
+
+
+def _inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _model(_command(commands, "inspect", "What a model holds: recipe, sizes, checksums, metrics."))
+
+
+def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "bench", "Measure this library beside its alternatives.")
+    parser.add_argument("name", metavar="NAME", help="propagate, spectral")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
+    parser.add_argument("--repeats", type=_positive, default=5, help="of every measurement (5)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.json", help="store the result as JSON too"
+    )
+
+
+def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _command(commands, "doctor", "Versions, threads, and which engines and extras work here.")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a folder that fit wrote")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="open without checking checksums (large models)"
+    )
+
+
+def _columns(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("columns (default: detected and printed)")
+    for role in ("user", "item"):
+        group.add_argument(f"--{role}", metavar="NAME", help=f"the {role} column")
+    for role in ("rating", "time"):
+        group.add_argument(f"--{role}", metavar="NAME", help=f"the {role} column; none ignores it")
+    group.add_argument("--format", metavar="F", help="read as this format, whatever the name says")
+
+
+def _measuring(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-k", type=_positive, action="append", help="list length, repeatable (20)")
+    parser.add_argument(
+        "--protocol", default="lightgcn", help="lightgcn (default), graphhash or hashlgn"
+    )
+
+
+def _unknown(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--unknown", choices=("error", "skip"), default="error", help="ids the model does not know"
+    )
+
+
+def _out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write .parquet or .csv instead of printing"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {value}")
+    return value

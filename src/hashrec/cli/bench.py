@@ -1,0 +1,38 @@
+"""`hashrec bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from hashrec.bench import BENCHES
+from hashrec.cli.listening import listener
+from hashrec.cli.output import print_json, print_table
+from hashrec.component import nearest
+from hashrec.errors import UsageError
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    if options.name not in BENCHES:
+        raise UsageError(
+            f"unknown benchmark {options.name!r}",
+            expected="one of " + ", ".join(BENCHES),
+            fix=nearest(options.name, BENCHES),
+        )
+    result = BENCHES[options.name](
+        data=options.data,
+        quick=options.quick,
+        repeats=options.repeats,
+        seed=options.seed or 0,
+        progress=listener(),
+    )
+    if options.out is not None:
+        options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        print_json(result)
+        return
+    head = list(result["rows"][0])
+    print_table(head, [[row[key] for key in head] for row in result["rows"]])
+    print_table(["claim", "value"], list(result["claims"].items()))

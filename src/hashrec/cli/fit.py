@@ -1,0 +1,60 @@
+"""`hashrec fit`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from hashrec.artifact import check_target
+from hashrec.cli.listening import listener
+from hashrec.cli.output import print_json, print_table
+from hashrec.cli.reading import parts_of
+from hashrec.recipe import Recipe
+from hashrec.workflow import Job
+from hashrec.workflow import run as run_job
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    seed = [] if options.seed is None else [f"seed={options.seed}"]
+    recipe = Recipe.from_toml(options.recipe, [*options.set, *seed])
+    check_target(options.out)
+    progress = listener()
+    began = time.perf_counter()
+    parts = parts_of(options, recipe.data, progress)
+    job = Job(
+        recipe,
+        options.out,
+        ks=options.k or [20],
+        protocol=options.protocol,
+        measure=not options.no_evaluate,
+        refit=not options.no_refit,
+    )
+    outcome = run_job(parts, job, read_seconds=time.perf_counter() - began, progress=progress)
+    if options.json:
+        print_json(outcome.result)
+    else:
+        _show(outcome.result, recipe, options)
+
+
+def _show(result: dict[str, Any], recipe: Recipe, options: argparse.Namespace) -> None:
+    if "full_precision" in result:
+        full = result["full_precision"]
+        what = "a part held out of it" if result["held_out"] else "the test part"
+        users, protocol = result["users_evaluated"], result["protocol"]
+        print(f"measured on {what}: {users:,} users, protocol {protocol}")
+        label = f"{recipe.codes.name} {getattr(recipe.codes, 'bits', '')} bit".replace("  ", " ")
+        head = ["", "float 32 bit", label]
+        rows: list[list[Any]] = [[key, full[key], result[key]] for key in result if "@" in key]
+        rows.append(["bytes an item", full["bytes_per_item"], result["bytes_per_item"]])
+        print_table(head, rows)
+        if result.get("refitted"):
+            print("the model written was fitted again on everything")
+    print(
+        f"{options.out}: {result['model_bytes']:,} bytes; {result['bytes_per_item']:g} an item, "
+        f"{result['bytes_per_user']:g} a user; peak memory {result['peak_rss_mb']:,.0f} MB"
+    )
+    spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
+    print(f"seconds: {spent}")

@@ -1,0 +1,37 @@
+"""`hashrec inspect`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from hashrec.artifact import open_model
+from hashrec.cli.output import print_json, print_table
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    stored = open_model(options.model, verify=not options.no_verify)
+    result = {**stored.header, "files": stored.sizes, "verified": not options.no_verify}
+    if options.json:
+        print_json(result)
+        return
+    for section, content in result.items():
+        print(section)
+        rows = list(_flat(content))
+        width = max(len(key) for key, _ in rows)
+        for key, value in rows:
+            print(f"  {key.ljust(width)}  {value}")
+    total = sum(stored.sizes.values())
+    checked = "checksums good" if result["verified"] else "checksums not checked"
+    print_table(["total bytes", "state"], [[total, checked]])
+
+
+def _flat(content: Any, path: str = "") -> Any:
+    """Nested JSON as dotted keys."""
+    if not isinstance(content, dict) or not content:
+        yield path or "-", content
+        return
+    for key, value in content.items():
+        yield from _flat(value, f"{path}.{key}" if path else str(key))

@@ -1,0 +1,77 @@
+"""Progress for people: a bar on a terminal, plain lines elsewhere, always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+__all__ = ["listener"]
+
+# Shorter work than this is not worth a line or a bar.
+_PATIENCE = 1.0
+
+
+def listener() -> Any:
+    """A `Progress` for this stderr."""
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+class _Lines:
+    """A line when a stage has run for a second, and a line every ten seconds after."""
+
+    def __init__(self) -> None:
+        self._stage, self._total, self._done, self._due = "", 0, 0, 0.0
+
+    def start(self, stage: str, total: int) -> None:
+        self._stage, self._total, self._done = stage, total, 0
+        self._due = time.monotonic() + _PATIENCE
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        if time.monotonic() >= self._due:
+            self.note(f"{self._stage}: {self._done:,} of {self._total:,}")
+            self._due = time.monotonic() + 10
+
+    def note(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """One bar at a time, shown once its stage has run for a second."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage, self._total, self._done, self._due = "", 0, 0, 0.0
+
+    def start(self, stage: str, total: int) -> None:
+        self._close()
+        self._stage, self._total, self._done = stage, total, 0
+        self._due = time.monotonic() + _PATIENCE
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        if self._bar is None and time.monotonic() >= self._due and self._done < self._total:
+            self._open()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self._done)
+        if self._done >= self._total:
+            self._close()
+
+    def note(self, line: str) -> None:
+        self._close()
+        print(line, file=sys.stderr, flush=True)
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.add_task(self._stage, total=self._total)
+        self._bar.start()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,65 @@
+"""How results look: a table for people, one JSON object for programs, a file on request."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hashrec.errors import OutputError, UsageError
+
+__all__ = ["print_json", "print_table", "write_table"]
+
+
+def print_json(result: Any) -> None:
+    print(json.dumps(result, ensure_ascii=False, indent=2))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Aligned columns, never cut: numbers to the right, text to the left."""
+    cells = [list(head), *([_shown(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    right = [
+        all(isinstance(row[column], int | float) for row in rows) for column in range(len(head))
+    ]
+    for row in cells:
+        line = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        )
+        print("  ".join(line).rstrip())
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.4f}" if abs(cell) < 1000 else f"{cell:,.0f}"
+    return f"{cell:,}" if isinstance(cell, int) and abs(cell) >= 10_000 else str(cell)
+
+
+def write_table(table: Any, path: Path) -> None:
+    """A pyarrow table to .parquet or .csv, written beside and renamed."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    writers: Mapping[str, Any] = {
+        ".parquet": pyarrow.parquet.write_table,
+        ".csv": pyarrow.csv.write_csv,
+    }
+    if path.suffix not in writers:
+        raise UsageError(
+            "cannot tell the format from the name", name=str(path), expected=".parquet or .csv"
+        )
+    staging = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        writers[path.suffix](table, staging)
+        staging.replace(path)
+    except OSError as fault:
+        raise OutputError(
+            "the result could not be written", name=str(path), got=fault.strerror or str(fault)
+        ) from fault
+    finally:
+        staging.unlink(missing_ok=True)
+    print(f"{table.num_rows:,} rows written to {path}", file=sys.stderr)

@@ -1,0 +1,53 @@
+"""`hashrec recommend`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from typing import Any
+
+from hashrec.cli.listening import listener
+from hashrec.cli.output import print_json, print_table, write_table
+from hashrec.errors import UsageError
+from hashrec.recommender import Recommender
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    _check(options)
+    model = Recommender.load(options.model, verify=not options.no_verify)
+    if options.history is not None:
+        history = next(csv.reader([options.history]), [])
+        table = model.recommend_history(
+            [history], options.k, threshold=options.threshold, unknown=options.unknown
+        )
+    else:
+        table = model.recommend(
+            None if options.all else options.users,
+            options.k,
+            threshold=options.threshold,
+            filter_seen=not options.include_seen,
+            unknown=options.unknown,
+            progress=listener(),
+        )
+    show(table, options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    asked = [bool(options.users), options.history is not None, options.all]
+    if sum(asked) != 1:
+        raise UsageError("for whom?", expected="USER ids, or --history, or --all: one of them")
+    if options.all and options.out is None:
+        raise UsageError("--all needs a file to write to", fix="add --out FILE.parquet")
+
+
+def show(table: Any, options: argparse.Namespace) -> None:
+    """A result table to the file, as JSON, or for people."""
+    if options.out is not None:
+        write_table(table, options.out)
+    elif options.json:
+        print_json({"rows": table.to_pylist()})
+    else:
+        columns = [column.to_pylist() for column in table.columns]
+        print_table(table.column_names, list(zip(*columns, strict=True)))

@@ -1,0 +1,101 @@
+"""Codes: packed vectors and all that decodes them, as one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes.packing import row_bytes, unpack
+from hashrec.codes.rotation import Rotation
+
+__all__ = ["Codes"]
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """n vectors of `dim` dimensions at `bits` bits each.
+
+    Up to 8 bits, code c of a dimension stands for the odd integer level 2c - (2^bits - 1), and
+    the vector is scale * level: symmetric around zero, without a zero, and at one bit exactly
+    {-1, +1}. At 16 and 32 bits the data are the floats themselves.
+
+    Attributes:
+        data: (n, row_bytes) uint8, packed as `packing` says; or (n, dim) float16 / float32.
+        bits: 1..8, 16 or 32.
+        dim: length of the vectors before packing.
+        scales: (n,) float32 > = 0, or None where every scale is 1 (and for floats).
+        rotation: the space the vectors live in: these codes are of rotation.apply(vectors).
+    """
+
+    data: npt.NDArray[np.uint8] | npt.NDArray[np.float16] | npt.NDArray[np.float32]
+    bits: int
+    dim: int
+    scales: npt.NDArray[np.float32] | None
+    rotation: Rotation
+
+    bit_order: ClassVar[str] = "little"
+
+    def __post_init__(self) -> None:
+        dtype = {32: np.float32, 16: np.float16}.get(self.bits, np.uint8)
+        if self.bits not in (*range(1, 9), 16, 32) or self.data.dtype != dtype:
+            raise ValueError(f"codes of {self.bits} bits cannot be {self.data.dtype}")
+        width = row_bytes(self.dim, self.bits) if self.packed else self.dim
+        if self.data.ndim != 2 or self.data.shape[1] != width:
+            raise ValueError(f"rows must be {width} long, got an array of {self.data.shape}")
+        if self.scales is not None and (
+            self.scales.shape != (len(self),) or self.scales.dtype != np.float32
+        ):
+            raise ValueError(f"scales must be ({len(self)},) float32")
+        if self.rotation.dim != self.dim:
+            raise ValueError(f"a rotation of {self.rotation.dim} for codes of {self.dim}")
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def packed(self) -> bool:
+        """Whether the data are packed integers, not floats."""
+        return self.bits <= 8
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of data and scales, padding included."""
+        return self.data.nbytes + (0 if self.scales is None else self.scales.nbytes)
+
+    @property
+    def bytes_per_row(self) -> float:
+        """Bytes a vector, its scale included."""
+        scale = 0 if self.scales is None else self.scales.itemsize
+        return float(self.data.shape[1] * self.data.itemsize + scale)
+
+    @property
+    def norms(self) -> npt.NDArray[np.float32]:
+        """(n,) float32, the Euclidean length of each decoded vector."""
+        norms: npt.NDArray[np.float32] = np.linalg.norm(self.decode(), axis=1)
+        return norms
+
+    def take(self, rows: npt.NDArray[np.integer]) -> Codes:
+        """The named rows as codes of their own."""
+        scales = None if self.scales is None else self.scales[rows]
+        return Codes(self.data[rows], self.bits, self.dim, scales, self.rotation)
+
+    def levels(self) -> npt.NDArray[np.int16]:
+        """(n, dim) int16, the odd integers in [-(2^bits - 1), 2^bits - 1]; packed codes only."""
+        if not self.packed:
+            raise ValueError(f"codes of {self.bits} bits are floats and have no levels")
+        values = unpack(np.asarray(self.data, np.uint8), self.bits, self.dim)
+        return 2 * values.astype(np.int16) - np.int16(2**self.bits - 1)
+
+    def decode(self) -> npt.NDArray[np.float32]:
+        """(n, dim) float32 in the rotated space, where searches are made."""
+        if not self.packed:
+            return self.data.astype(np.float32)
+        levels = self.levels().astype(np.float32)
+        return levels if self.scales is None else levels * self.scales[:, None]
+
+    def restore(self) -> npt.NDArray[np.float32]:
+        """(n, dim) float32 in the encoder's own space: `decode`, rotated back."""
+        return self.rotation.inverse(self.decode())

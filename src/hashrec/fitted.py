@@ -1,0 +1,172 @@
+"""What a fit leaves behind: the parts of a model, in memory, and their way to disk and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.artifact import Arrays, StoredModel, open_model, write_model
+from hashrec.codes import Codes, Rotation
+from hashrec.csr import Csr
+from hashrec.encoders import FoldIn
+from hashrec.interactions import Ids
+from hashrec.recipe import Recipe
+
+__all__ = ["Fitted"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model's parts.
+
+    Attributes:
+        recipe: how it was made.
+        users, items: raw ids. seen: n_users x n_items, the training interactions.
+        item_codes: in their rotated space. user_codes: likewise, or None where users are computed.
+        fold_in: how a history becomes a vector, or None where the encoder has no way.
+        facts: JSON-ready things worth keeping: counts, metrics and times of the fit.
+    """
+
+    recipe: Recipe
+    users: Ids
+    items: Ids
+    seen: Csr
+    item_codes: Codes
+    user_codes: Codes | None
+    fold_in: FoldIn | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def item_degrees(self) -> npt.NDArray[np.int64]:
+        """(n_items,) how many users met each item in training."""
+        return self.seen.column_counts()
+
+    def queries(self, users: npt.NDArray[np.integer]) -> Codes:
+        """The vectors of known users, stored or computed, as the recipe codes them."""
+        if self.user_codes is not None:
+            return self.user_codes.take(users)
+        return self.history_queries(self.seen.take(users))
+
+    def history_queries(self, histories: Csr) -> Codes:
+        """The vectors of histories (rows of item positions), by the encoder's formula.
+
+        Only the items that occur are decoded, so one user of a large model is cheap.
+        """
+        assert self.fold_in is not None  # the facade refuses encoders that have none
+        used = np.unique(histories.indices)
+        renamed = np.searchsorted(used, histories.indices).astype(np.int32)
+        local = Csr(histories.offsets, renamed, max(len(used), 1))
+        items = self.item_codes.take(used).decode()
+        if not len(used):  # nothing but empty histories: one absent item keeps the shapes
+            items = np.zeros((1, self.item_codes.dim), np.float32)
+        degrees = self.item_degrees[used] if len(used) else np.zeros(1, np.int64)
+        vectors = self.fold_in(local, items, degrees)
+        return self.recipe.user_codes.quantise(vectors, self.item_codes.rotation)
+
+    def sizes(self) -> dict[str, float | int]:
+        """Bytes of what serving needs, counted from the arrays.
+
+        `table_rows` and `table_bytes` are those of trained embedding tables; an encoder that
+        trains none has none.
+        """
+        users = self.user_codes
+        return {
+            "bytes_per_item": self.item_codes.bytes_per_row,
+            "bytes_per_user": 0 if users is None else users.bytes_per_row,
+            "item_bytes": self.item_codes.n_bytes,
+            "user_bytes": 0 if users is None else users.n_bytes,
+            "seen_bytes": sum(array.nbytes for array in _seen_arrays(self.seen).values()),
+            "table_rows": 0,
+            "table_bytes": 0,
+        }
+
+    def save(self, path: str | Path) -> dict[str, int]:
+        """Writes the model folder; returns the bytes of each file."""
+        header: dict[str, Any] = {
+            "recipe": self.recipe.to_dict(),
+            "counts": {
+                "users": len(self.users),
+                "items": len(self.items),
+                "interactions": len(self.seen.indices),
+            },
+            "item_codes": _described(self.item_codes),
+            "user_codes": None if self.user_codes is None else _described(self.user_codes),
+            "fold_in": None if self.fold_in is None else vars(self.fold_in),
+            "sizes": self.sizes(),
+            "facts": dict(self.facts),
+        }
+        arrays = _code_arrays("item", self.item_codes)
+        if self.user_codes is not None:
+            arrays |= _code_arrays("user", self.user_codes)
+        return write_model(
+            path, header, arrays, _seen_arrays(self.seen), self.users.array, self.items.array
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, verify: bool = False) -> tuple[Fitted, StoredModel]:
+        """Opens a model folder; the second value is the folder as stored."""
+        stored = open_model(path, verify=verify)
+        header = stored.header
+        users, items = Ids(stored.users), Ids(stored.items)
+        described = header["user_codes"]
+        fitted = cls(
+            Recipe.from_dict(header["recipe"]),
+            users,
+            items,
+            _seen_from(stored.seen, len(items)),
+            _codes_from("item", header["item_codes"], stored.arrays),
+            None if described is None else _codes_from("user", described, stored.arrays),
+            None if header["fold_in"] is None else FoldIn(**header["fold_in"]),
+            header["facts"],
+        )
+        return fitted, stored
+
+
+def _described(codes: Codes) -> dict[str, Any]:
+    return {
+        "bits": codes.bits,
+        "dim": codes.dim,
+        "bit_order": codes.bit_order,
+        "rotation": vars(codes.rotation),
+        "scaled": codes.scales is not None,
+    }
+
+
+def _code_arrays(side: str, codes: Codes) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {f"{side}_codes": codes.data}
+    if codes.scales is not None:
+        arrays[f"{side}_scales"] = codes.scales
+    return arrays
+
+
+def _codes_from(side: str, described: Mapping[str, Any], arrays: Arrays) -> Codes:
+    return Codes(
+        arrays[f"{side}_codes"],
+        described["bits"],
+        described["dim"],
+        arrays[f"{side}_scales"] if described["scaled"] else None,
+        Rotation(**described["rotation"]),
+    )
+
+
+def _seen_arrays(seen: Csr) -> dict[str, npt.NDArray[Any]]:
+    """Two bytes an entry are enough below 65,536 items, four bytes an offset below 2^32 entries."""
+    small_offsets = seen.offsets[-1] < 2**32
+    return {
+        "offsets": seen.offsets.astype(np.uint32) if small_offsets else seen.offsets,
+        "indices": seen.indices.astype(np.uint16) if seen.n_columns <= 2**16 else seen.indices,
+    }
+
+
+def _seen_from(arrays: Arrays, n_items: int) -> Csr:
+    return Csr(
+        arrays["offsets"].astype(np.int64, copy=False),
+        arrays["indices"].astype(np.int32, copy=False),
+        n_items,
+    )

@@ -1,0 +1,19 @@
+"""RecBole's atomic `.inter` files: tabs, and a header whose names carry types (`user_id:token`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hashrec.interactions.columns import bare
+from hashrec.interactions.formats.delimited import open_delimited
+from hashrec.interactions.formats.source import Source
+
+__all__ = ["open_recbole"]
+
+
+def open_recbole(path: Path) -> Source:
+    """The columns are offered without their types."""
+    source = open_delimited(path, "\t", "recbole")
+    typed = {bare(column): column for column in source.columns}
+    return replace(source, columns=tuple(typed), load=lambda name: source.load(typed[name]))

@@ -1,0 +1,36 @@
+"""How this library compiles: one decorator over numba, with a cache that may be missing.
+
+Compiled kernels are cached beside the source, or, where that is read-only, in the user's cache
+folder; numba chooses. Where neither can be written it refuses to compile at all, so we then
+compile without a cache: slower to start, never wrong, and silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+__all__ = ["kernel", "parallel_kernel"]
+
+# numba works types out by itself, so a compiled kernel has none that mypy could read.
+Kernel = Callable[..., Any]
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile for one thread. IEEE arithmetic as written: no reassociation, so same bits always."""
+    return _compile(function, parallel=False)
+
+
+def parallel_kernel(function: Kernel) -> Kernel:
+    """Compile with `numba.prange` loops spread over the threads."""
+    return _compile(function, parallel=True)
+
+
+def _compile(function: Kernel, *, parallel: bool) -> Kernel:
+    try:
+        compiled: Kernel = numba.njit(cache=True, parallel=parallel, nogil=True)(function)
+    except RuntimeError:  # "cannot cache function": no writable place for the cache
+        compiled = numba.njit(parallel=parallel, nogil=True)(function)
+    return compiled

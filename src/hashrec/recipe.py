@@ -1,0 +1,143 @@
+"""The recipe: the whole configuration of a model, validated, and stored inside it.
+
+It stands above the rooms whose components it is made of, so that a registry is the only place
+where a name becomes a class.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from hashrec.codes import CODERS, Coder, FloatCodes, SignCodes
+from hashrec.component import Component, Registry, nearest, validate
+from hashrec.encoders import ENCODERS, Encoder, Spectral
+from hashrec.errors import RecipeError
+from hashrec.interactions import SPLITS, Cleaning, Split, UserSplit
+
+__all__ = ["Recipe"]
+
+_REGISTRIES: Mapping[str, Registry[Any]] = {
+    "encoder": ENCODERS,
+    "codes": CODERS,
+    "user_codes": CODERS,
+    "holdout": SPLITS,
+}
+
+
+class Recipe(Component):
+    """Everything that decides what a model becomes.
+
+    Attributes:
+        seed: of the one generator from which every draw of a fit comes.
+        data: what is dropped while reading.
+        encoder: what gives vectors. codes: how item vectors are stored.
+        users: `computed`: a user is computed from their seen items' codes whenever asked for and
+            takes no bytes (only for encoders that can fold histories in); `stored`: the encoder's
+            own user vectors are coded and kept.
+        user_codes: how user vectors are coded before they meet the items: float by default; with
+            `sign`, both sides are bits and searches are several times faster.
+        holdout: the split that measures a fit where no test part is given.
+    """
+
+    name: ClassVar[str] = "recipe"
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    data: Cleaning = Cleaning()
+    encoder: Encoder = Spectral()
+    codes: Coder = SignCodes()
+    users: Literal["computed", "stored"] = "computed"
+    user_codes: Coder = FloatCodes()
+    holdout: Split = UserSplit(test=0.2)
+
+    @field_validator(*_REGISTRIES, mode="before")
+    @classmethod
+    def _from_registry(cls, value: Any, info: Any) -> Any:
+        return _REGISTRIES[info.field_name].parse(_named(info.field_name, value))
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _cleaning(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        options = {key: option for key, option in value.items() if key != "name"}
+        return validate(Cleaning, options, where="data")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; `Recipe.from_dict` gives it back."""
+        return {
+            field: value.to_dict() if isinstance(value, Component) else value
+            for field, value in ((field, getattr(self, field)) for field in type(self).model_fields)
+        }
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Recipe:
+        """From (part of) what `to_dict` gives. Raises RecipeError for anything unknown."""
+        return validate(cls, options, where="")
+
+    @classmethod
+    def from_toml(cls, path: str | Path | None, settings: Iterable[str] = ()) -> Recipe:
+        """From a TOML file, if any, with `key.path=value` settings laid over it.
+
+        A value is read as JSON where it is JSON (`0.5`, `null`, `true`), else as text.
+        """
+        options = _read_toml(Path(path)) if path is not None else {}
+        for setting in settings:
+            _apply(options, setting)
+        return cls.from_dict(options)
+
+    def full_precision(self) -> Recipe:
+        """The same recipe without any rounding: what codes are measured against."""
+        return self.model_copy(update={"codes": FloatCodes(), "user_codes": FloatCodes()})
+
+
+def _named(section: str, value: Any) -> Any:
+    """Options without a name are of the default method; bits alone choose among the codes."""
+    if not isinstance(value, Mapping) or "name" in value:
+        return value
+    default = Recipe.model_fields[section].default.name
+    if section.endswith("codes") and isinstance(value.get("bits"), int):
+        bits = value["bits"]
+        default = "sign" if bits == 1 else "float" if bits in (16, 32) else "int"
+    return {"name": default, **value}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise RecipeError(
+            "the recipe cannot be read", name=str(path), got=fault.strerror or str(fault)
+        ) from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise RecipeError(
+            "the recipe is not TOML", name=str(path), expected="TOML", got=str(fault)
+        ) from fault
+
+
+def _apply(options: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path:
+        raise RecipeError(f"cannot read the setting {setting!r}", expected="key=value")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    *sections, key = path.split(".")
+    place = options
+    for section in sections:
+        inner = place.setdefault(section, {})
+        if isinstance(inner, str):  # `codes=int` before `codes.bits=4`
+            inner = place[section] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise RecipeError(
+                f"{section} has no keys inside, so {path} cannot be set",
+                fix=nearest(section, Recipe.model_fields),
+            )
+        place = inner
+    place[key] = value

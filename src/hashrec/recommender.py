@@ -1,0 +1,339 @@
+"""The facade: fit, recommend, similar, evaluate, save, load, in the caller's own ids."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes import Codes, Rotation
+from hashrec.csr import Csr
+from hashrec.encoders import Encoding
+from hashrec.errors import DataError, ModelError, RecipeError, UsageError
+from hashrec.evaluation import Ranking, Report, evaluate
+from hashrec.fitted import Fitted
+from hashrec.interactions import Heldout, Ids, Interactions
+from hashrec.progress import SILENT, Progress
+from hashrec.recipe import Recipe
+from hashrec.search import Hits, Index, TopK, open_index
+
+__all__ = ["Recommender", "load"]
+
+Unknown = Literal["error", "skip"]
+
+
+class Recommender:
+    """A recipe, and once fitted, a model.
+
+        model = Recommender(Recipe(encoder=Spectral(dim=512))).fit(train)
+        model.recommend(["ann"], k=10)
+
+    Results are pyarrow tables in the caller's ids. Scores: larger is better, best first; equal
+    scores in the order of the ids. Items a user has seen are left out before selection.
+    """
+
+    def __init__(self, recipe: Recipe | None = None) -> None:
+        self.recipe = recipe if recipe is not None else Recipe()
+        self._fitted: Fitted | None = None
+
+    # --- making -------------------------------------------------------------------------------
+
+    def fit(self, train: Interactions, *, progress: Progress = SILENT) -> Recommender:
+        """Encodes and codes; returns itself. Same recipe and data, same bytes."""
+        began = time.perf_counter()
+        encoding = self.encode(train, progress=progress)
+        return self.code(train, encoding, seconds={"encode": time.perf_counter() - began})
+
+    def encode(self, train: Interactions, *, progress: Progress = SILENT) -> Encoding:
+        """The first half of `fit`: float vectors. Raises DataError where there are no data."""
+        if train.n_interactions == 0:
+            raise DataError("there are no interactions to learn from")
+        rng = np.random.default_rng(self.recipe.seed)
+        encoding = self.recipe.encoder.encode(train.matrix, rng, progress)
+        if encoding.fold_in is None and self.recipe.users == "computed":
+            raise RecipeError(
+                f"encoder {self.recipe.encoder.name} cannot compute users from histories",
+                fix='set users to "stored"',
+            )
+        return encoding
+
+    def code(
+        self, train: Interactions, encoding: Encoding, *, seconds: dict[str, float] | None = None
+    ) -> Recommender:
+        """The second half of `fit`: codes from an encoding of `train`, which may be shared."""
+        began = time.perf_counter()
+        recipe = self.recipe
+        kinds = (recipe.codes.wanted_rotation, recipe.user_codes.wanted_rotation)
+        kind = kinds[0] if kinds[0] != "none" else kinds[1]
+        rotation = Rotation(kind, encoding.items.shape[1], recipe.seed)
+        items = recipe.codes.quantise(rotation.apply(encoding.items), rotation)
+        users = None
+        if recipe.users == "stored":
+            users = recipe.user_codes.quantise(rotation.apply(encoding.users), rotation)
+        spent = {**(seconds or {}), "code": time.perf_counter() - began}
+        facts = {
+            "fingerprint": train.fingerprint(),
+            "encoder": dict(encoding.facts),
+            "seconds": spent,
+        }
+        self._become(
+            Fitted(
+                recipe,
+                train.users,
+                train.items,
+                train.matrix,
+                items,
+                users,
+                encoding.fold_in,
+                facts,
+            )
+        )
+        return self
+
+    def _become(self, fitted: Fitted) -> None:
+        self._fitted = fitted
+        self.recipe = fitted.recipe
+        self.__dict__.pop("_index", None)
+        self.__dict__.pop("_cosines", None)
+
+    def with_facts(self, **facts: Any) -> Recommender:
+        """The same model with more facts for its manifest."""
+        copy = Recommender()
+        copy._become(replace(self.fitted, facts={**self.fitted.facts, **facts}))
+        return copy
+
+    @property
+    def fitted(self) -> Fitted:
+        """The parts of the model. Raises UsageError before `fit`."""
+        if self._fitted is None:
+            raise UsageError("this recommender has no model yet", fix="call fit first, or hr.load")
+        return self._fitted
+
+    # --- asking -------------------------------------------------------------------------------
+
+    def recommend(
+        self,
+        users: Sequence[Any] | None = None,
+        k: int = 10,
+        *,
+        threshold: float | None = None,
+        filter_seen: bool = True,
+        unknown: Unknown = "error",
+        progress: Progress = SILENT,
+    ) -> Any:
+        """The k best items of each user, or with `threshold` every item scoring at least that.
+
+        Args:
+            users: raw ids; None: all of them.
+            unknown: `error` raises UnknownIdError naming them, `skip` leaves them out.
+
+        Returns a pyarrow table: user, item, score (float32), rank (int32, from 1).
+        """
+        rows = self._positions(self.fitted.users, users, "user", unknown)
+        queries = self.fitted.queries(rows)
+        seen = self.fitted.seen.take(rows) if filter_seen else None
+        found = self._find(queries, k, threshold, seen, progress)
+        return self._table("user", self.fitted.users.take(rows), found)
+
+    def recommend_history(
+        self,
+        histories: Sequence[Sequence[Any]],
+        k: int = 10,
+        *,
+        threshold: float | None = None,
+        unknown: Unknown = "error",
+    ) -> Any:
+        """Recommendations for people never seen, from the items they chose.
+
+        By the very formula that gives known users their vectors. The history itself is left out.
+        Returns a pyarrow table: history (its number, from 0), item, score, rank.
+        """
+        import pyarrow as pa
+
+        fitted = self.fitted
+        if fitted.fold_in is None:
+            raise UsageError(f"a {fitted.recipe.encoder.name} model cannot read histories")
+        lists = [
+            self._positions(fitted.items, list(history), "item", unknown) for history in histories
+        ]
+        rows = Csr.from_lists([row.tolist() for row in lists], n_columns=len(fitted.items))
+        found = self._find(fitted.history_queries(rows), k, threshold, rows, SILENT)
+        return self._table("history", pa.array(range(len(lists)), pa.int64()), found)
+
+    def similar(self, items: Sequence[Any], k: int = 10, *, unknown: Unknown = "error") -> Any:
+        """The k nearest items of each item by cosine, itself left out.
+
+        Returns a pyarrow table: item, similar, score (the cosine, float32), rank.
+        """
+        rows = self._positions(self.fitted.items, items, "item", unknown)
+        itself = Csr.from_lists([[row] for row in rows.tolist()], n_columns=len(self.fitted.items))
+        found = self._cosines.search(self._cosines.codes.take(rows), k, exclude=itself)
+        return self._table("item", self.fitted.items.take(rows), found, result="similar")
+
+    def evaluate(
+        self,
+        test: Interactions,
+        k: Sequence[int] = (20,),
+        *,
+        protocol: str = "lightgcn",
+        progress: Progress = SILENT,
+    ) -> Report:
+        """Ranks all unseen items for every user with test items, and measures.
+
+        Test items unknown to the model count as misses; unknown test users cannot be ranked and
+        are left out. Raises DataError where no user is left.
+        """
+        fitted = self.fitted
+        held = test.heldout(fitted.users, fitted.items)
+        rows = np.flatnonzero(held.sizes)
+        if not len(rows):
+            raise DataError(
+                "no user of the model has test items",
+                got=f"{held.unknown_users} test users, all unknown to the model",
+                fix="check that train and test use the same ids",
+            )
+        queries, seen = fitted.queries(rows), fitted.seen.take(rows)
+        found = self._index.search(queries, max(k, default=1), exclude=seen, progress=progress)
+        truth = held.truth.take(rows)
+        report = evaluate(
+            self._ranking(found, max(k, default=1), queries, seen, truth),
+            truth,
+            held.sizes[rows],
+            ks=k,
+            protocol=protocol,
+            n_items=len(fitted.items),
+        )
+        return replace(report, users_without_test=len(fitted.users) - len(rows))
+
+    def heldout(self, test: Interactions) -> Heldout:
+        """`test` in the model's positions, with what is unknown counted."""
+        return test.heldout(self.fitted.users, self.fitted.items)
+
+    # --- keeping ------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> dict[str, int]:
+        """Writes the model folder whole or not at all; returns the bytes of each file."""
+        return self.fitted.save(path)
+
+    @classmethod
+    def load(cls, path: str | Path, *, verify: bool = False) -> Recommender:
+        """Opens a model folder. `verify` checks every checksum first. Raises ModelError."""
+        try:
+            fitted, _ = Fitted.load(path, verify=verify)
+        except (KeyError, TypeError, ValueError) as fault:
+            raise ModelError(
+                "the model's parts do not fit together",
+                name=str(path),
+                got=str(fault),
+                fix="restore it from a copy or fit again",
+            ) from fault
+        model = cls(fitted.recipe)
+        model._become(fitted)
+        return model
+
+    # --- inside -------------------------------------------------------------------------------
+
+    @cached_property
+    def _index(self) -> Index:
+        return open_index(self.fitted.item_codes)
+
+    @cached_property
+    def _cosines(self) -> Index:
+        return open_index(_unit(self.fitted.item_codes))
+
+    def _positions(
+        self, ids: Ids, raw: Sequence[Any] | None, kind: str, unknown: Unknown
+    ) -> npt.NDArray[np.int64]:
+        if raw is None:
+            return np.arange(len(ids))
+        if isinstance(raw, str):
+            raise UsageError(
+                f"{kind}s must be a list of ids", got=f"the text {raw!r}", fix=f"[{raw!r}]"
+            )
+        if unknown == "skip":
+            found = ids.positions(raw)
+            return found[found >= 0].astype(np.int64)
+        return ids.require(raw, kind).astype(np.int64)
+
+    def _find(
+        self, queries: Codes, k: int, threshold: float | None, seen: Csr | None, progress: Progress
+    ) -> TopK | Hits:
+        if threshold is None:
+            return self._index.search(queries, k, exclude=seen, progress=progress)
+        return self._index.search_threshold(queries, threshold, exclude=seen, progress=progress)
+
+    def _table(self, subject: str, subjects: Any, found: TopK | Hits, result: str = "item") -> Any:
+        """One row a result: whose, what, how good, which place."""
+        import pyarrow as pa
+
+        if isinstance(found, TopK):
+            filled = np.arange(found.positions.shape[1]) < found.counts[:, None]
+            lengths, positions, scores = found.counts, found.positions[filled], found.scores[filled]
+        else:
+            lengths, positions, scores = np.diff(found.offsets), found.positions, found.scores
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rank = np.arange(len(positions)) - starts + 1
+        return pa.table(
+            {
+                subject: subjects.take(pa.array(np.repeat(np.arange(len(lengths)), lengths))),
+                result: self.fitted.items.take(positions),
+                "score": pa.array(scores),
+                "rank": pa.array(rank.astype(np.int32)),
+            }
+        )
+
+    def _ranking(self, found: TopK, k: int, queries: Codes, seen: Csr, truth: Csr) -> Ranking:
+        """What search found, and how many of the ties at its edge are test items."""
+        relevant = np.zeros(len(found), np.int64)
+        tied = np.flatnonzero(found.ties)
+        if len(tied):
+            relevant[tied] = _relevant_ties(
+                self._index, queries.take(tied), seen.take(tied), truth.take(tied), found, tied
+            )
+        missing = k - found.positions.shape[1]  # k beyond the number of items
+        return Ranking(
+            np.pad(found.positions, ((0, 0), (0, missing)), constant_values=-1),
+            np.pad(found.scores, ((0, 0), (0, missing)), constant_values=-np.inf),
+            found.counts,
+            found.ties,
+            relevant,
+        )
+
+
+def _relevant_ties(
+    index: Index, queries: Codes, seen: Csr, truth: Csr, found: TopK, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """(n_rows,) test items that score exactly like the last one listed and are not listed."""
+    scores = index.score(queries, truth)
+    owner, n_items = truth.row_of_entry, truth.n_columns
+    last = found.scores[rows, found.counts[rows] - 1]
+    key = owner * n_items + truth.indices
+    listed = found.positions[rows]
+    listed_key = (np.arange(len(rows))[:, None] * n_items + listed)[listed >= 0]
+    seen_key = seen.row_of_entry * n_items + seen.indices
+    outside = ~np.isin(key, listed_key) & ~np.isin(key, seen_key)
+    return np.bincount(owner[outside & (scores == last[owner])], minlength=len(rows))
+
+
+def _unit(codes: Codes) -> Codes:
+    """The same directions at length one; what has no length stays without."""
+    if codes.packed:
+        lengths = np.linalg.norm(codes.levels().astype(np.float32), axis=1)
+        live = np.ones(len(codes), bool) if codes.scales is None else codes.scales > 0
+        scales = np.where(live, 1 / lengths, 0).astype(np.float32)
+        return Codes(codes.data, codes.bits, codes.dim, scales, codes.rotation)
+    vectors = codes.decode()
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return Codes(unit, 32, codes.dim, None, codes.rotation)
+
+
+def load(path: str | Path, *, verify: bool = False) -> Recommender:
+    """Opens a model folder; see `Recommender.load`."""
+    return Recommender.load(path, verify=verify)

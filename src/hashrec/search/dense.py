@@ -1,0 +1,136 @@
+"""Float codes: blocked matrix products find the candidates, exact sums decide among them.
+
+BLAS may add in any order, so its float32 scores are off by a little, differently for a batch
+and for a single user. They are used only to discard: with an error bound B for every score of a
+query, no item whose approximate score is more than 2 B below the k-th best approximate score
+can be among the exact k best. What remains, usually the k and a handful more, is scored exactly
+(float64 products in the order of the dimensions), and ties and order follow from that alone.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes import Codes
+from hashrec.csr import Csr
+from hashrec.errors import UsageError
+from hashrec.kernels import kernel, parallel_kernel
+from hashrec.search.heap import contains, finish, offer
+from hashrec.search.index import Index
+from hashrec.search.results import Hits, TopK
+from hashrec.search.threshold import collect
+
+__all__ = ["DenseIndex"]
+
+Scores = npt.NDArray[np.float32]
+
+
+class DenseIndex(Index):
+    """Exact search on float32 and float16 codes."""
+
+    name = "dense"
+
+    def __init__(self, codes: Codes) -> None:
+        if codes.packed:
+            raise ValueError(f"matrix products need float codes, not {codes.bits} bits")
+        super().__init__(codes)
+        self._items = codes.decode()
+        self._longest = float(np.sqrt(_squares(self._items).max(initial=0.0)))
+
+    def _search(self, queries: Codes, k: int, exclude: Csr) -> TopK:
+        users = queries.decode()
+        n = len(users)
+        positions = np.empty((n, k), np.int32)
+        scores = np.empty((n, k), np.float32)
+        counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        _select(
+            users @ self._items.T, users, self._items, self._bounds(users),
+            exclude.offsets, exclude.indices, scores, positions, counts, ties,
+        )  # fmt: skip
+        return TopK(positions, scores, counts, ties)
+
+    def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits:
+        users = queries.decode()
+        scores = users @ self._items.T
+        _settle(scores, users, self._items, thresholds, self._bounds(users))
+        return collect(scores, thresholds, exclude)
+
+    def _score(self, queries: Codes, pairs: Csr) -> Scores:
+        out = np.empty(len(pairs.indices), np.float32)
+        _score_pairs(queries.decode(), self._items, pairs.offsets, pairs.indices, out)
+        return out
+
+    def _bounds(self, users: Scores) -> npt.NDArray[np.float64]:
+        """(n,) B: |approximate - exact| <= gamma_d sum |u_j v_j| <= gamma_d ||u|| max ||v||.
+
+        gamma_d = d eps / (1 - d eps) holds for every order of summation (Higham 2002, 3.1); the
+        two further eps are the roundings of both results to float32, the last term is for
+        products that underflow.
+        """
+        dim = users.shape[1]
+        step = (dim + 2) * 2.0**-24
+        norms = np.sqrt(_squares(users))
+        if norms.max(initial=0.0) * self._longest > np.finfo(np.float32).max:
+            raise UsageError("vectors are so long that their products overflow float32")
+        return step / (1 - step) * norms * self._longest + dim * 2.0**-126
+
+
+def _squares(vectors: Scores) -> npt.NDArray[np.float64]:
+    """(n,) squared lengths in float64, without a float64 copy of the vectors."""
+    squares: npt.NDArray[np.float64]
+    squares = np.asarray(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return squares
+
+
+@kernel
+def _exact(user, item):  # type: ignore[no-untyped-def]
+    """The score: a product of two float32 is exact in float64, so only the order matters."""
+    total = 0.0
+    for dimension in range(len(user)):
+        total += np.float64(user[dimension]) * np.float64(item[dimension])
+    return np.float32(total)
+
+
+@parallel_kernel
+def _select(  # type: ignore[no-untyped-def]
+    approximate, users, items, bounds, seen_offsets, seen, scores, positions, counts, ties
+):  # fmt: skip
+    n, n_items = approximate.shape
+    for row in numba.prange(n):
+        rough = approximate[row]
+        seen_row = seen[seen_offsets[row] : seen_offsets[row + 1]]
+        heap, heap_positions = scores[row], positions[row]
+        count, _ = 0, 0
+        for item in range(n_items):
+            full = count == len(heap)
+            if (not full or rough[item] > heap[0]) and not contains(seen_row, item):
+                count, _ = offer(heap, heap_positions, count, 0, rough[item], item)
+        bar = -np.inf
+        if count == len(heap):
+            bar = np.float64(heap[0]) - 2 * bounds[row]
+        count, tied = 0, 0
+        for item in range(n_items):
+            if np.float64(rough[item]) >= bar and not contains(seen_row, item):
+                score = _exact(users[row], items[item])
+                count, tied = offer(heap, heap_positions, count, tied, score, item)
+        finish(heap, heap_positions, count)
+        counts[row], ties[row] = count, tied
+
+
+@parallel_kernel
+def _settle(scores, users, items, thresholds, bounds):  # type: ignore[no-untyped-def]
+    """Makes every score that may reach its threshold exact; the others stay below it."""
+    for row in numba.prange(len(scores)):
+        bar = np.float64(thresholds[row]) - bounds[row]
+        for item in range(scores.shape[1]):
+            if np.float64(scores[row, item]) >= bar:
+                scores[row, item] = _exact(users[row], items[item])
+
+
+@parallel_kernel
+def _score_pairs(users, items, offsets, indices, out):  # type: ignore[no-untyped-def]
+    for row in numba.prange(len(users)):
+        for entry in range(offsets[row], offsets[row + 1]):
+            out[entry] = _exact(users[row], items[indices[entry]])

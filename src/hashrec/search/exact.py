@@ -1,0 +1,79 @@
+"""The oracle: every score, then a full sort. Slow, obvious, and the judge of all other engines."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes import Codes
+from hashrec.csr import Csr
+from hashrec.search.index import Index
+from hashrec.search.query import FixedQueries, combine
+from hashrec.search.results import Hits, TopK
+
+__all__ = ["ExactIndex"]
+
+Scores = npt.NDArray[np.float32]
+
+
+class ExactIndex(Index):
+    """Takes codes of any kind."""
+
+    name = "exact"
+
+    def _search(self, queries: Codes, k: int, exclude: Csr) -> TopK:
+        scores = self._all_scores(queries)
+        n = len(queries)
+        positions = np.full((n, k), -1, np.int32)
+        best = np.full((n, k), -np.inf, np.float32)
+        counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for row in range(n):
+            order = _ranked(scores[row], exclude.row(row))
+            top = order[:k]
+            counts[row] = len(top)
+            positions[row, : len(top)], best[row, : len(top)] = top, scores[row, top]
+            ties[row] = np.sum(scores[row, order[k:]] == scores[row, top[-1]]) if len(top) else 0
+        return TopK(positions, best, counts, ties)
+
+    def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits:
+        scores = self._all_scores(queries)
+        rows = []
+        for row in range(len(queries)):
+            order = _ranked(scores[row], exclude.row(row))
+            rows.append(order[scores[row, order] >= thresholds[row]])
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        positions = np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int32)
+        owner = np.repeat(np.arange(len(rows)), np.diff(offsets))
+        return Hits(offsets, positions, scores[owner, positions])
+
+    def _score(self, queries: Codes, pairs: Csr) -> Scores:
+        return self._all_scores(queries)[pairs.row_of_entry, pairs.indices]
+
+    def _all_scores(self, queries: Codes) -> Scores:
+        """(n_queries, n_items) float32."""
+        if not self.codes.packed:
+            return _float_scores(queries.decode(), self.codes.decode())
+        fixed = FixedQueries.of(queries, self.codes.bits)
+        sums = fixed.values.astype(np.int64) @ self.codes.levels().astype(np.int64).T
+        return np.stack(
+            [
+                combine(row, scale, self.scales)
+                for row, scale in zip(sums, fixed.scales, strict=True)
+            ]
+        )
+
+
+def _ranked(scores: Scores, seen: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Eligible positions, best first, equal scores by position."""
+    eligible = np.setdiff1d(np.arange(len(scores)), seen)
+    return eligible[np.argsort(-scores[eligible], kind="stable")]
+
+
+def _float_scores(users: Scores, items: Scores) -> Scores:
+    """Products in float64, where they are exact, added in the order of the dimensions."""
+    total = np.zeros((len(users), len(items)))
+    for dimension in range(users.shape[1]):
+        total += np.outer(
+            users[:, dimension].astype(np.float64), items[:, dimension].astype(np.float64)
+        )
+    return total.astype(np.float32)

@@ -1,0 +1,168 @@
+"""The whole job as one call: read parts, fit, measure beside full precision, refit, write."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashrec.artifact import check_target
+from hashrec.csr import Csr
+from hashrec.encoders import Encoding
+from hashrec.errors import DataError
+from hashrec.interactions import Interactions, Parts
+from hashrec.progress import SILENT, Progress
+from hashrec.recipe import Recipe
+from hashrec.recommender import Recommender
+
+__all__ = ["Job", "Outcome", "peak_rss_mb", "run"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with the parts.
+
+    Attributes:
+        recipe: of the model. out: the folder to write.
+        ks, protocol: of the evaluation. measure: whether to evaluate at all.
+        refit: where a test part had to be held out, fit again on everything before writing.
+    """
+
+    recipe: Recipe
+    out: Path
+    ks: Sequence[int] = (20,)
+    protocol: str = "lightgcn"
+    measure: bool = True
+    refit: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The model written, and what was found (JSON-ready, with the fixed keys of the design)."""
+
+    model: Recommender
+    result: dict[str, Any]
+
+
+@dataclass
+class _Clock:
+    """Seconds a stage; stages that come again add up."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+
+def run(
+    parts: Parts, job: Job, *, read_seconds: float = 0.0, progress: Progress = SILENT
+) -> Outcome:
+    """Fits on train (and valid) and evaluates on test, or on a part held out where there is none.
+
+    Raises before any work where `job.out` cannot take a model.
+    """
+    check_target(job.out)
+    clock = _Clock({"read": read_seconds})
+    with clock.time("split"):
+        train, test, held_out = _parts(parts, job)
+    encoding, model = _fit(train, job.recipe, clock, progress)
+    result: dict[str, Any] = {}
+    if test is not None:
+        with clock.time("evaluate"):
+            result = _measure(model, train, encoding, test, job, progress)
+        result["held_out"] = held_out
+    if held_out and job.refit:
+        assert parts.train is not None
+        progress.note("fitting again on everything, for the model that is written")
+        result["refitted"] = True
+        _, model = _fit(parts.train, job.recipe, clock, progress)
+    model = model.with_facts(metrics=result, data=parts.train.report.to_dict())
+    with clock.time("write"):
+        files = model.save(job.out)
+    result |= _sizes(model, files) | {
+        "seconds": _rounded(clock.seconds),
+        "peak_rss_mb": peak_rss_mb(),
+    }
+    return Outcome(model, result)
+
+
+def _parts(parts: Parts, job: Job) -> tuple[Interactions, Interactions | None, bool]:
+    """Train, test, and whether the test part was held out of train here."""
+    train = parts.train if parts.valid is None else _union(parts.train, parts.valid)
+    if parts.test is not None or not job.measure:
+        return train, parts.test if job.measure else None, False
+    train, test = parts.train.split(job.recipe.holdout)
+    if test.n_interactions == 0:
+        raise DataError(
+            "nothing could be held out to evaluate on",
+            got=f"{parts.train.n_interactions} interactions of {parts.train.n_users} users",
+            fix="give a test part with --test, or skip the evaluation with --no-evaluate",
+        )
+    return train, test, True
+
+
+def _union(one: Interactions, other: Interactions) -> Interactions:
+    """Both parts of one folder, which share their ids, as one."""
+    rows = np.concatenate([one.matrix.row_of_entry, other.matrix.row_of_entry])
+    columns = np.concatenate([one.matrix.indices, other.matrix.indices])
+    return one.with_matrix(Csr.from_pairs(rows, columns, n_rows=one.n_users, n_columns=one.n_items))
+
+
+def _fit(
+    train: Interactions, recipe: Recipe, clock: _Clock, progress: Progress
+) -> tuple[Encoding, Recommender]:
+    model = Recommender(recipe)
+    with clock.time("encode"):
+        encoding = model.encode(train, progress=progress)
+    with clock.time("code"):
+        model.code(train, encoding)
+    return encoding, model
+
+
+def _measure(
+    model: Recommender,
+    train: Interactions,
+    encoding: Encoding,
+    test: Interactions,
+    job: Job,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The model's metrics, and under `full_precision` those of the vectors it was coded from."""
+    coded = model.evaluate(test, job.ks, protocol=job.protocol, progress=progress)
+    floats = Recommender(job.recipe.full_precision()).code(train, encoding)
+    exact = floats.evaluate(test, job.ks, protocol=job.protocol, progress=progress)
+    held = model.heldout(test)
+    return {
+        **coded.to_dict(),
+        "unknown_test_users": held.unknown_users,
+        "unknown_test_items": held.unknown_items,
+        "full_precision": {
+            **exact.metrics,
+            "bytes_per_item": floats.fitted.item_codes.bytes_per_row,
+        },
+    }
+
+
+def _sizes(model: Recommender, files: dict[str, int]) -> dict[str, Any]:
+    sizes = model.fitted.sizes()
+    return {**sizes, "model_bytes": sum(files.values()), "files": files}
+
+
+def _rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {stage: round(spent, 4) for stage, spent in seconds.items()}
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process has held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
