@@ -33,8 +33,9 @@ def bench_spectral(
     """Singular values and right vectors of the normalised operator at d = 256 (64 when quick).
 
     `randomized_svd` gets the same oversampling and iterations (the default recipe's); `svds` runs
-    to its own convergence. `subspace_error` is the share of the energy ||N V||^2 that svds's V holds and
-    ours misses. Each V then makes a recommender by the same formula, measured on the test part.
+    to its own convergence. `subspace_error` is the share of the energy ||N V||^2 that svds's V
+    holds and ours misses. Each V then makes a recommender by the same formula, measured on the
+    test part.
     """
     train, test = subject(data, quick=quick, seed=seed)
     dim = 64 if quick else 256

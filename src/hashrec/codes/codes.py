@@ -66,10 +66,10 @@ class Codes:
         return self.data.nbytes + (0 if self.scales is None else self.scales.nbytes)
 
     @property
-    def bytes_per_row(self) -> float:
+    def bytes_per_row(self) -> int:
         """Bytes a vector, its scale included."""
         scale = 0 if self.scales is None else self.scales.itemsize
-        return float(self.data.shape[1] * self.data.itemsize + scale)
+        return int(self.data.shape[1] * self.data.itemsize + scale)
 
     @property
     def norms(self) -> npt.NDArray[np.float32]:

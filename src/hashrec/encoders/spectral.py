@@ -43,9 +43,9 @@ class Spectral(Encoder):
     name: ClassVar[str] = "spectral"
 
     dim: Annotated[int, Field(ge=1, le=65_536)] = 512
-    user_exponent: Annotated[float, Field(ge=0, le=1)] = 0.3
+    user_exponent: Annotated[float, Field(ge=0, le=1)] = 0.35
     item_exponent: Annotated[float, Field(ge=0, le=1)] = 0.4
-    degree_exponent: Annotated[float, Field(ge=0, le=1)] = 0.2
+    degree_exponent: Annotated[float, Field(ge=0, le=1)] = 0.25
     spectrum_exponent: Annotated[float, Field(ge=0, le=8)] = 0.5
     oversampling: Annotated[int, Field(ge=0)] = 32
     max_iterations: Annotated[int, Field(ge=1)] = 3

@@ -69,18 +69,20 @@ class DenseIndex(Index):
         two further eps are the roundings of both results to float32, the last term is for
         products that underflow.
         """
-        dim = users.shape[1]
-        step = (dim + 2) * 2.0**-24
+        dim, float32 = users.shape[1], np.finfo(np.float32)
+        step = (dim + 2) * float(float32.eps) / 2
         norms = np.sqrt(_squares(users))
-        if norms.max(initial=0.0) * self._longest > np.finfo(np.float32).max:
+        if norms.max(initial=0.0) * self._longest > float32.max:
             raise UsageError("vectors are so long that their products overflow float32")
-        return step / (1 - step) * norms * self._longest + dim * 2.0**-126
+        bounds: npt.NDArray[np.float64] = step / (1 - step) * norms * self._longest
+        bounds += dim * float(float32.tiny)
+        return bounds
 
 
 def _squares(vectors: Scores) -> npt.NDArray[np.float64]:
     """(n,) squared lengths in float64, without a float64 copy of the vectors."""
-    squares: npt.NDArray[np.float64]
-    squares = np.asarray(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    squares = np.zeros(len(vectors))
+    np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64, out=squares)
     return squares
 
 

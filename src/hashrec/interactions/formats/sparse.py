@@ -19,7 +19,8 @@ __all__ = ["open_npz", "open_sparse"]
 def open_npz(path: Path) -> Source:
     """A matrix written by `scipy.sparse.save_npz`. Nothing pickled is ever loaded."""
     try:
-        matrix = scipy.sparse.load_npz(path)
+        with path.open("rb") as file:  # scipy leaves a file it opened itself open when it fails
+            matrix = scipy.sparse.load_npz(file)
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as fault:
         raise DataError(
             "this is not a sparse matrix",
