@@ -11,6 +11,7 @@ A folder is written beside its place and swapped in whole, so a reader sees the 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -96,7 +97,7 @@ def write_model(
     items: Any,
 ) -> dict[str, int]:
     """Writes the folder; returns each file's bytes. Raises OutputError, and nothing has changed."""
-    target = Path(path).absolute()
+    target = Path(path).resolve()  # a link stays a link, what it points to is replaced
     check_target(target)
     with _staging(target) as folder:
         _write_safetensors(folder / "arrays.safetensors", arrays)
@@ -108,6 +109,7 @@ def write_model(
         text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / _MANIFEST).write_text(text + "\n", encoding="utf-8")
         for name in (*_FILES, _MANIFEST):
+            shutil.copymode(folder / _MANIFEST, folder / name)  # safetensors makes private files
             _to_disk(folder / name)
         sizes = {name: (folder / name).stat().st_size for name in (*_FILES, _MANIFEST)}
         swap_in(folder, target)
@@ -121,14 +123,18 @@ def open_model(path: str | Path, *, verify: bool = False) -> StoredModel:
     """
     folder = Path(path)
     manifest = _read_manifest(folder)
-    sizes = _check_files(folder, manifest, verify=verify)
     header = {
         key: value
         for key, value in manifest.items()
         if key not in ("format", "format_version", "files", "checksum")
     }
-    users, items = _read_ids(folder / "ids.parquet")
-    arrays, seen = (_map_safetensors(folder / f"{name}.safetensors") for name in ("arrays", "seen"))
+    try:
+        sizes = _check_files(folder, manifest, verify=verify)
+        users, items = _read_ids(folder / "ids.parquet")
+        arrays = _map_safetensors(folder / "arrays.safetensors")
+        seen = _map_safetensors(folder / "seen.safetensors")
+    except (KeyError, TypeError, ValueError) as fault:
+        raise _damaged(folder, "parts as the format describes them", repr(fault)) from fault
     return StoredModel(header, arrays, seen, users, items, sizes)
 
 
@@ -154,9 +160,10 @@ def _staging(target: Path) -> Iterator[Path]:
 
 def _remove_left_overs(target: Path) -> None:
     """Staging folders of processes that were killed outright and could not tidy up."""
-    for left in target.parent.glob(f".{target.name}.*.writing"):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.writing"):
         owner = left.name.split(".")[-2]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc").exists():
+        gone = Path("/proc").exists() and not Path(f"/proc/{owner}").exists()
+        if owner.isdigit() and (gone or int(owner) == os.getpid()):  # containers reuse ids
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -182,9 +189,13 @@ def _digest_of(manifest: Mapping[str, Any]) -> str:
 
 
 def _write_safetensors(path: Path, arrays: Arrays) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    except SafetensorError as fault:  # what it makes of a disk without room
+        raise OSError(str(fault)) from fault
 
 
 def _write_ids(path: Path, users: Any, items: Any) -> None:
@@ -234,7 +245,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             "this is no model folder",
             name=str(folder),
             expected=f"a folder with {_MANIFEST}",
-            got="a folder without it" if folder.is_dir() else found,
+            got=found,
             fix="give the folder that `hashrec fit --out` wrote",
         )
     try:

@@ -49,8 +49,11 @@ class Csr:
         cls, rows: npt.ArrayLike, columns: npt.ArrayLike, *, n_rows: int, n_columns: int
     ) -> Csr:
         """From (row, column) pairs in any order; repeated pairs become one."""
-        key = np.asarray(rows, dtype=np.int64) * n_columns + np.asarray(columns, dtype=np.int64)
-        key = np.unique(key)
+        row, column = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
+        for what, values, limit in (("rows", row, n_rows), ("columns", column, n_columns)):
+            if len(values) and not 0 <= values.min() <= values.max() < limit:
+                raise ValueError(f"{what} must lie in [0, {limit})")
+        key = np.unique(row * n_columns + column)
         row, column = np.divmod(key, max(n_columns, 1))
         return cls(_offsets(row, n_rows), column.astype(np.int32), n_columns)
 
@@ -91,7 +94,7 @@ class Csr:
         chosen = np.asarray(rows, dtype=np.int64)
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        shift = np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        shift = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths)
         return Csr(offsets, self.indices[shift + np.arange(offsets[-1])], self.n_columns)
 
     def transpose(self) -> Csr:

@@ -42,6 +42,13 @@ class Fitted:
     fold_in: FoldIn | None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        users = self.seen.n_rows if self.user_codes is None else len(self.user_codes)
+        if not len(self.users) == self.seen.n_rows == users:
+            raise ValueError(f"{len(self.users)} users, {users} vectors, {self.seen.n_rows} rows")
+        if not len(self.items) == self.seen.n_columns == len(self.item_codes):
+            raise ValueError(f"{len(self.items)} items, {len(self.item_codes)} vectors")
+
     @cached_property
     def item_degrees(self) -> npt.NDArray[np.int64]:
         """(n_items,) how many users met each item in training."""

@@ -226,7 +226,7 @@ class Recommender:
         """Opens a model folder. `verify` checks every checksum first. Raises ModelError."""
         try:
             fitted, _ = Fitted.load(path, verify=verify)
-        except (KeyError, TypeError, ValueError) as fault:
+        except (KeyError, TypeError, ValueError, RecipeError) as fault:
             raise ModelError(
                 "the model's parts do not fit together",
                 name=str(path),

@@ -11,7 +11,7 @@ from typing import Any
 
 from hashrec.errors import OutputError, UsageError
 
-__all__ = ["print_json", "print_table", "write_table"]
+__all__ = ["check_table_path", "print_json", "print_table", "write_table"]
 
 
 def print_json(result: Any) -> None:
@@ -39,19 +39,28 @@ def _shown(cell: Any) -> str:
     return f"{cell:,}" if isinstance(cell, int) and abs(cell) >= 10_000 else str(cell)
 
 
+def check_table_path(path: Path) -> None:
+    """Refuses, before any work is done, a place where `write_table` cannot write."""
+    if path.suffix not in (".parquet", ".csv"):
+        raise UsageError(
+            "cannot tell the format from the name", name=str(path), expected=".parquet or .csv"
+        )
+    if not path.parent.is_dir():
+        raise OutputError("the folder does not exist", name=str(path.parent), fix="make it first")
+    if path.is_dir():
+        raise OutputError("a folder stands there", name=str(path), expected="the name of a file")
+
+
 def write_table(table: Any, path: Path) -> None:
     """A pyarrow table to .parquet or .csv, written beside and renamed."""
     import pyarrow.csv
     import pyarrow.parquet
 
+    check_table_path(path)
     writers: Mapping[str, Any] = {
         ".parquet": pyarrow.parquet.write_table,
         ".csv": pyarrow.csv.write_csv,
     }
-    if path.suffix not in writers:
-        raise UsageError(
-            "cannot tell the format from the name", name=str(path), expected=".parquet or .csv"
-        )
     staging = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         writers[path.suffix](table, staging)

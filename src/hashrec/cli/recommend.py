@@ -7,7 +7,7 @@ import csv
 from typing import Any
 
 from hashrec.cli.listening import listener
-from hashrec.cli.output import print_json, print_table, write_table
+from hashrec.cli.output import check_table_path, print_json, print_table, write_table
 from hashrec.errors import UsageError
 from hashrec.recommender import Recommender
 
@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     model = Recommender.load(options.model, verify=not options.no_verify)
     if options.history is not None:
-        history = next(csv.reader([options.history]), [])
+        history = _items(options.history)
         table = model.recommend_history(
             [history], options.k, threshold=options.threshold, unknown=options.unknown
         )
@@ -40,6 +40,16 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("for whom?", expected="USER ids, or --history, or --all: one of them")
     if options.all and options.out is None:
         raise UsageError("--all needs a file to write to", fix="add --out FILE.parquet")
+    if options.out is not None:
+        check_table_path(options.out)
+
+
+def _items(text: str) -> list[str]:
+    """One line of CSV."""
+    items = next(csv.reader([text]), [])
+    if not items:
+        raise UsageError("--history names no item", expected="ITEM,ITEM,...", got=repr(text))
+    return items
 
 
 def show(table: Any, options: argparse.Namespace) -> None:

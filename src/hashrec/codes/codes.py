@@ -74,8 +74,8 @@ class Codes:
     @property
     def norms(self) -> npt.NDArray[np.float32]:
         """(n,) float32, the Euclidean length of each decoded vector."""
-        norms: npt.NDArray[np.float32] = np.linalg.norm(self.decode(), axis=1)
-        return norms
+        norms: npt.NDArray[np.float64] = np.linalg.norm(self.decode().astype(np.float64), axis=1)
+        return norms.astype(np.float32)
 
     def take(self, rows: npt.NDArray[np.integer]) -> Codes:
         """The named rows as codes of their own."""

@@ -55,14 +55,15 @@ class IntCodes(Coder):
 
     def _at(
         self, vectors: Vectors, bound: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """Codes, scales and squared errors of each row at the given bounds."""
         levels = 2**self.bits
         scales = (bound / np.float32(levels)).astype(np.float32)
-        # Divided in float64: a subnormal bound would have an infinite float32 reciprocal.
+        # Divided, never multiplied by a reciprocal: that of a subnormal bound would be infinite.
         unit = np.divide(
             vectors, bound[:, None], out=np.zeros(vectors.shape), where=bound[:, None] > 0
         )
         codes = np.clip(np.floor((unit + 1) * (levels / 2)), 0, levels - 1).astype(np.uint8)
         decoded = (2 * codes.astype(np.float32) - np.float32(levels - 1)) * scales[:, None]
-        return codes, scales, np.square(decoded - vectors).sum(axis=1)
+        # In float64: in float32 the squares of large values overflow, those of small ones vanish.
+        return codes, scales, np.square(decoded - vectors, dtype=np.float64).sum(axis=1)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec.csr import Csr
+from hashrec.graph.registers import TILE, gather_tile
 from hashrec.kernels import parallel_kernel
 
 __all__ = ["propagate", "propagate_oracle"]
@@ -44,8 +45,11 @@ def propagate(
         result does not depend on the number of threads. A row without entries is zero.
     """
     _check(rows, block, left, right)
+    shape = rows.n_rows, block.shape[1]
     if out is None:
-        out = np.empty((rows.n_rows, block.shape[1]), dtype=np.float32)
+        out = np.empty(shape, dtype=np.float32)
+    elif out.shape != shape or out.dtype != np.float32:  # the kernel would write beyond it
+        raise ValueError(f"out must be {shape} float32, got {out.shape} {out.dtype}")
     cuts = _stretches(rows.offsets)
     _gather_sum(rows.offsets, rows.indices, cuts, np.ascontiguousarray(block), left, right, out)
     return out
@@ -85,14 +89,17 @@ def _gather_sum(  # type: ignore[no-untyped-def]
     offsets, indices, cuts, block, left, right, out
 ):  # fmt: skip
     width = block.shape[1]
+    whole = width - width % TILE
     for stretch in numba.prange(len(cuts) - 1):
         for row in range(cuts[stretch], cuts[stretch + 1]):
-            total = out[row]
-            total[:] = 0.0
-            for entry in range(offsets[row], offsets[row + 1]):
+            start, end, scale, total = offsets[row], offsets[row + 1], left[row], out[row]
+            for column in range(0, whole, TILE):
+                gather_tile(block, indices, right, start, end, column, scale, total)
+            for column in range(whole, width):
+                total[column] = 0.0
+            for entry in range(start, end):
                 weight, neighbour = right[indices[entry]], block[indices[entry]]
-                for column in range(width):
+                for column in range(whole, width):
                     total[column] += weight * neighbour[column]
-            scale = left[row]
-            for column in range(width):
+            for column in range(whole, width):
                 total[column] *= scale

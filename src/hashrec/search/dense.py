@@ -41,20 +41,21 @@ class DenseIndex(Index):
 
     def _search(self, queries: Codes, k: int, exclude: Csr) -> TopK:
         users = queries.decode()
-        n = len(users)
+        n, bounds = len(users), self._bounds(users)
         positions = np.empty((n, k), np.int32)
         scores = np.empty((n, k), np.float32)
         counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
         _select(
-            users @ self._items.T, users, self._items, self._bounds(users),
+            users @ self._items.T, users, self._items, bounds,
             exclude.offsets, exclude.indices, scores, positions, counts, ties,
         )  # fmt: skip
         return TopK(positions, scores, counts, ties)
 
     def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits:
         users = queries.decode()
+        bounds = self._bounds(users)
         scores = users @ self._items.T
-        _settle(scores, users, self._items, thresholds, self._bounds(users))
+        _settle(scores, users, self._items, thresholds, bounds)
         return collect(scores, thresholds, exclude)
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
@@ -110,7 +111,7 @@ def _select(  # type: ignore[no-untyped-def]
             if (not full or rough[item] > heap[0]) and not contains(seen_row, item):
                 count, _ = offer(heap, heap_positions, count, 0, rough[item], item)
         bar = -np.inf
-        if count == len(heap):
+        if 0 < count == len(heap):
             bar = np.float64(heap[0]) - 2 * bounds[row]
         count, tied = 0, 0
         for item in range(n_items):

@@ -55,12 +55,7 @@ class ExactIndex(Index):
             return _float_scores(queries.decode(), self.codes.decode())
         fixed = FixedQueries.of(queries, self.codes.bits)
         sums = fixed.values.astype(np.int64) @ self.codes.levels().astype(np.int64).T
-        return np.stack(
-            [
-                combine(row, scale, self.scales)
-                for row, scale in zip(sums, fixed.scales, strict=True)
-            ]
-        )
+        return combine(sums, fixed.scales, self.scales)
 
 
 def _ranked(scores: Scores, seen: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -78,7 +78,15 @@ class Index(ABC):
         that a search returned, given back as threshold, finds that item again.
         """
         seen = self._checked(queries, exclude)
-        wanted = np.broadcast_to(np.asarray(threshold, np.float32), (len(queries),))
+        with np.errstate(over="ignore"):  # beyond float32 it is infinite, as scores are
+            given = np.asarray(threshold).astype(np.float32)
+        if given.shape not in ((), (1,), (len(queries),)):
+            raise UsageError(
+                "thresholds do not match queries",
+                expected=f"one number, or {len(queries)}",
+                got=f"an array of {given.shape}",
+            )
+        wanted = np.broadcast_to(given, (len(queries),))
         if np.isnan(wanted).any():
             raise UsageError("threshold is not a number", expected="a number", got="NaN")
         progress.start("search", len(queries))

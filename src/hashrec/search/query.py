@@ -72,8 +72,11 @@ def _require_room(largest_sum: int, queries: Codes, item_bits: int) -> None:
 
 
 def combine(
-    sums: npt.NDArray[np.int64], query_scale: float, item_scales: npt.NDArray[np.float32]
+    sums: npt.NDArray[np.int64],
+    query_scales: npt.NDArray[np.float64],
+    item_scales: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """The score of integer sums, in the one order of operations that every engine keeps."""
-    scores = sums.astype(np.float64) * (query_scale * item_scales.astype(np.float64))
-    return scores.astype(np.float32)
+    """(n_queries, n_items) scores of integer sums, in the order of operations all engines keep."""
+    scores = sums.astype(np.float64) * (query_scales[:, None] * item_scales.astype(np.float64))
+    with np.errstate(over="ignore"):  # beyond float32 a score is infinite, in every engine
+        return scores.astype(np.float32)
