@@ -17,6 +17,7 @@ from hashrec.artifact import check_target
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError
+from hashrec.evaluation.protocols import protocol_named
 from hashrec.interactions import Interactions, Parts
 from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
@@ -69,9 +70,10 @@ def run(
 ) -> Outcome:
     """Fits on train (and valid) and evaluates on test, or on a part held out where there is none.
 
-    Raises before any work where `job.out` cannot take a model.
+    Raises before any work where `job.out` cannot take a model or the protocol is unknown.
     """
     check_target(job.out)
+    protocol_named(job.protocol)
     clock = _Clock({"read": read_seconds})
     with clock.time("split"):
         train, test, held_out = _parts(parts, job)

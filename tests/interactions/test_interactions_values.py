@@ -48,7 +48,7 @@ def test_ratings_of_any_type_are_floats(values: Any) -> None:
         (["4", "good"], "^log.csv, column 'x': ratings are not numbers; expected a number in every "
          "row; got text such as 'good'.*--rating none"),
         (["4", "", "nan", "NA"], "missing ratings.*got 3 missing, the first in row 3.*"
-         'ating="none" .--rating none. ignores'),
+         'say rating="none" .--rating none.'),
         ([1.0, float("nan")], "got 1 missing, the first in row 3"),
         (["1_000"], "ratings are not numbers.*'1_000'"),
         (["4", None, "good"], "ratings are not numbers.*'good'"),

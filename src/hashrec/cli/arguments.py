@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from hashrec import __version__
 
-__all__ = ["build_parser"]
+__all__ = ["build_parser", "parse"]
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for. A wrong command line ends the process with status 2.
+
+    argparse gives USER... and ITEM... only the words before the next option; those after it, as in
+    `recommend MODEL -k 5 USER`, are added here. After `--` every word is one of them.
+    """
+    parser = build_parser()
+    options, rest = parser.parse_known_args(arguments)
+    ids = getattr(options, "users", getattr(options, "items", None))
+    end = rest.index("--") if "--" in rest else len(rest)
+    if rest and (ids is None or any(word.startswith("-") for word in rest[:end])):
+        parser.error("unrecognized arguments: " + " ".join(rest))
+    if ids is not None:
+        ids += rest[:end] + rest[end + 1 :]
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import json
 
 from hashrec.bench import BENCHES
 from hashrec.cli.listening import listener
-from hashrec.cli.output import print_json, print_table
+from hashrec.cli.output import check_file_path, print_json, print_table
 from hashrec.component import nearest
 from hashrec.errors import UsageError
 
@@ -21,6 +21,8 @@ def run(options: argparse.Namespace) -> None:
             expected="one of " + ", ".join(BENCHES),
             fix=nearest(options.name, BENCHES),
         )
+    if options.out is not None:
+        check_file_path(options.out)
     result = BENCHES[options.name](
         data=options.data,
         quick=options.quick,

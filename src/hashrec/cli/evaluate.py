@@ -7,7 +7,7 @@ import time
 
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
-from hashrec.cli.reading import test_of
+from hashrec.cli.reading import cuts, test_of
 from hashrec.recommender import Recommender
 from hashrec.workflow import peak_rss_mb
 
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> None:
     model = Recommender.load(options.model, verify=not options.no_verify)
     test = test_of(options, model.recipe.data, progress)
     began = time.perf_counter()
-    report = model.evaluate(test, options.k or [20], protocol=options.protocol, progress=progress)
+    report = model.evaluate(test, cuts(options), protocol=options.protocol, progress=progress)
     held = model.heldout(test)
     result = {
         **report.to_dict(),

@@ -9,7 +9,7 @@ from typing import Any
 from hashrec.artifact import check_target
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
-from hashrec.cli.reading import parts_of
+from hashrec.cli.reading import cuts, parts_of
 from hashrec.recipe import Recipe
 from hashrec.workflow import Job
 from hashrec.workflow import run as run_job
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     job = Job(
         recipe,
         options.out,
-        ks=options.k or [20],
+        ks=cuts(options),
         protocol=options.protocol,
         measure=not options.no_evaluate,
         refit=not options.no_refit,

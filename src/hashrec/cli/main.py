@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from hashrec.cli.arguments import build_parser
+from hashrec.cli.arguments import parse
 from hashrec.errors import HashrecError, OutputError
 
 __all__ = ["main"]
@@ -23,7 +23,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     try:
         _stop_on_terminate()
         _prepare(options)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hashrec.errors import OutputError, UsageError
 
-__all__ = ["check_table_path", "print_json", "print_table", "write_table"]
+__all__ = ["check_file_path", "check_table_path", "print_json", "print_table", "write_table"]
 
 
 def print_json(result: Any) -> None:
@@ -45,6 +45,11 @@ def check_table_path(path: Path) -> None:
         raise UsageError(
             "cannot tell the format from the name", name=str(path), expected=".parquet or .csv"
         )
+    check_file_path(path)
+
+
+def check_file_path(path: Path) -> None:
+    """Refuses, before any work is done, a place where no file can be."""
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", name=str(path.parent), fix="make it first")
     if path.is_dir():

@@ -11,7 +11,7 @@ from hashrec.errors import DataError
 from hashrec.interactions import Cleaning, Interactions, Parts, read, read_parts
 from hashrec.progress import Progress
 
-__all__ = ["parts_of", "test_of"]
+__all__ = ["cuts", "parts_of", "test_of"]
 
 
 def parts_of(options: argparse.Namespace, cleaning: Cleaning, progress: Progress) -> Parts:
@@ -44,6 +44,11 @@ def test_of(options: argparse.Namespace, cleaning: Cleaning, progress: Progress)
         test = read(options.test, cleaning=only_ratings, **_columns(options))
     _report(test, progress)
     return test
+
+
+def cuts(options: argparse.Namespace) -> list[int]:
+    """The list lengths asked for, each once."""
+    return list(dict.fromkeys(options.k or [20]))
 
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:

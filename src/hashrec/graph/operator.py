@@ -60,5 +60,5 @@ class BipartiteOperator:
 def degree_power(degrees: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[np.float32]:
     """(n,) float32: degree ** exponent, and 0 for degree 0 even where the exponent is negative."""
     power = np.zeros(len(degrees), dtype=np.float64)
-    np.power(degrees, exponent, out=power, where=degrees > 0)
+    np.power(degrees, float(exponent), out=power, where=degrees > 0)
     return power.astype(np.float32)

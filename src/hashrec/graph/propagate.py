@@ -48,10 +48,12 @@ def propagate(
     shape = rows.n_rows, block.shape[1]
     if out is None:
         out = np.empty(shape, dtype=np.float32)
-    elif out.shape != shape or out.dtype != np.float32:  # the kernel would write beyond it
-        raise ValueError(f"out must be {shape} float32, got {out.shape} {out.dtype}")
+    elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        # The kernel would write beyond it or between its values.
+        raise ValueError(f"out must be {shape} contiguous float32, got {out.shape} {out.dtype}")
     cuts = _stretches(rows.offsets)
-    _gather_sum(rows.offsets, rows.indices, cuts, np.ascontiguousarray(block), left, right, out)
+    block, right = np.ascontiguousarray(block), np.ascontiguousarray(right)
+    _gather_sum(rows.offsets, np.ascontiguousarray(rows.indices), cuts, block, left, right, out)
     return out
 
 
@@ -70,6 +72,8 @@ def _check(
 ) -> None:
     if block.ndim != 2 or block.dtype != np.float32:
         raise TypeError(f"block must be 2-d float32, got {block.ndim}-d {block.dtype}")
+    if left.dtype != np.float32 or right.dtype != np.float32:
+        raise TypeError(f"diagonals must be float32, got {left.dtype} and {right.dtype}")
     if (len(left), len(right)) != (rows.n_rows, rows.n_columns) or len(block) != rows.n_columns:
         raise ValueError(
             f"shapes do not meet: rows {rows.n_rows} x {rows.n_columns}, left {len(left)}, "

@@ -109,7 +109,7 @@ def _complete(numbers: npt.NDArray[Any], column: Column, what: str) -> npt.NDArr
 
 
 def _ignoring(what: str, otherwise: str) -> str:
-    return f'{what}="none" (--{what} none) ignores the column; or {otherwise}'
+    return f'to ignore the column say {what}="none" (--{what} none), or {otherwise}'
 
 
 def _is_text(kind: Any) -> bool:

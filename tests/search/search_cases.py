@@ -1,0 +1,160 @@
+"""Searches to compare: items, queries and exclusions of every kind, and a judge in plain Python."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes import Codes, FloatCodes, IntCodes, Rotation, SignCodes
+from hashrec.codes.coder import Coder
+from hashrec.csr import Csr
+from hashrec.search import Hits, TopK
+
+KINDS: dict[str, Coder] = {
+    "float32": FloatCodes(),
+    "float16": FloatCodes(bits=16),
+    "sign": SignCodes(),
+    "bare sign": SignCodes(scale="none"),
+    **{f"int{bits}": IntCodes(bits=bits, clip="max") for bits in range(2, 9)},
+}
+STYLES = ("gaussian", "few values", "few rows", "zeros", "wide norms", "all alike")
+EXCLUSIONS = ("none", "some", "most", "all of some", "all")
+
+
+@dataclass(frozen=True)
+class Case:
+    items: Codes
+    queries: Codes
+    exclude: Csr | None
+
+    @property
+    def seen(self) -> Csr:
+        return self.exclude or Csr.empty(len(self.queries), len(self.items))
+
+
+def encoded(kind: str, vectors: npt.NDArray[np.float32]) -> Codes:
+    return KINDS[kind].quantise(vectors, Rotation("none", vectors.shape[1], 0))
+
+
+def vectors(rng: np.random.Generator, n: int, dim: int, style: str) -> npt.NDArray[np.float32]:
+    found = rng.standard_normal((n, dim))
+    if style == "few values":
+        found = rng.integers(-1, 2, (n, dim)).astype(float)
+    elif style == "few rows":
+        found = rng.standard_normal((3, dim))[rng.integers(0, 3, n)]
+    elif style == "zeros":
+        found[rng.random(n) < 0.5] = 0
+    elif style == "wide norms":
+        found *= 10.0 ** rng.integers(-9, 9, (n, 1))
+    elif style == "all alike":
+        found[:] = found[:1]
+    return found.astype(np.float32)
+
+
+def exclusion(rng: np.random.Generator, n: int, n_items: int, share: str) -> Csr | None:
+    if share == "none":
+        return None
+    marks = rng.random((n, n_items)) < {"some": 0.2, "most": 0.8, "all of some": 0.3}.get(share, 2)
+    if share == "all of some":
+        marks[rng.random(n) < 0.5] = True
+    rows, columns = np.nonzero(marks)
+    return Csr.from_pairs(rows, columns, n_rows=n, n_columns=n_items)
+
+
+def case(
+    seed: int,
+    items: str,
+    queries: str,
+    *,
+    n_items: int,
+    n_queries: int,
+    dim: int,
+    style: str = "gaussian",
+    share: str = "some",
+) -> Case:
+    rng = np.random.default_rng(seed)
+    return Case(
+        encoded(items, vectors(rng, n_items, dim, style)),
+        encoded(queries, vectors(rng, n_queries, dim, style)),
+        exclusion(rng, n_queries, n_items, share),
+    )
+
+
+def everything(n: int, n_items: int) -> Csr:
+    rows, columns = np.divmod(np.arange(n * n_items), max(n_items, 1))
+    return Csr.from_pairs(rows, columns, n_rows=n, n_columns=n_items)
+
+
+def assert_same_top(found: TopK, expected: TopK) -> None:
+    assert found.positions.tolist() == expected.positions.tolist()
+    assert found.scores.tobytes() == expected.scores.tobytes()
+    assert found.counts.tolist() == expected.counts.tolist()
+    assert found.ties.tolist() == expected.ties.tolist()
+    for name in ("positions", "scores", "counts", "ties"):
+        assert getattr(found, name).dtype == getattr(expected, name).dtype
+        assert getattr(found, name).shape == getattr(expected, name).shape
+
+
+def assert_same_hits(found: Hits, expected: Hits) -> None:
+    assert found.offsets.tolist() == expected.offsets.tolist()
+    assert found.positions.tolist() == expected.positions.tolist()
+    assert found.scores.tobytes() == expected.scores.tobytes()
+    assert found.offsets.dtype == np.int64
+    assert found.positions.dtype == np.int32
+    assert found.scores.dtype == np.float32
+
+
+# Plain Python: no array arithmetic, no shared helper of the library but reading rows of bytes.
+
+
+def rows_of(codes: Codes) -> list[tuple[list[int] | list[float], float]]:
+    """Each row's levels (or floats) and scale, read from its bytes."""
+    rows: list[tuple[list[int] | list[float], float]] = []
+    for place in range(len(codes)):
+        if codes.bits > 8:
+            rows.append(([float(value) for value in codes.data[place]], 1.0))
+            continue
+        number = int.from_bytes(codes.data[place].tobytes(), "little")
+        mask = 2**codes.bits - 1
+        levels = [2 * ((number >> (codes.bits * j)) & mask) - mask for j in range(codes.dim)]
+        rows.append((levels, 1.0 if codes.scales is None else float(codes.scales[place])))
+    return rows
+
+
+def fixed_point(values: list[float], item_bits: int) -> tuple[list[int], float]:
+    """The largest power of two that keeps every possible sum in 31 bits."""
+    room = (2**31 - 1) // (2**item_bits - 1) - len(values)
+    total = math.fsum(abs(value) for value in values)
+    exponent = math.floor(math.log2(room / total)) if total else 0
+    return [round(math.ldexp(value, exponent)) for value in values], math.ldexp(1.0, -exponent)
+
+
+def scores_by_hand(items: Codes, queries: Codes) -> list[list[float]]:
+    table = []
+    item_rows = rows_of(items)
+    for values, scale in rows_of(queries):
+        row = []
+        if items.packed and not queries.packed:
+            values, scale = fixed_point([float(value) for value in values], items.bits)
+        for item, item_scale in item_rows:
+            if items.packed:
+                score = sum(a * b for a, b in zip(values, item, strict=True)) * (scale * item_scale)
+            else:
+                score = 0.0
+                for a, b in zip(values, item, strict=True):
+                    # Float items meet the decoded query, which is float32.
+                    score += float(np.float32(a * scale)) * b
+            row.append(float(np.float32(score)))
+        table.append(row)
+    return table
+
+
+def top_by_hand(scores: list[float], seen: set[int], k: int) -> tuple[list[int], list[float], int]:
+    """Positions and scores of the best k, and how many more tie with the last."""
+    eligible = sorted((-score, item) for item, score in enumerate(scores) if item not in seen)
+    best, rest = eligible[:k], eligible[k:]
+    ties = sum(1 for score, _ in rest if best and score == best[-1][0])
+    return [item for _, item in best], [-score for score, _ in best], ties

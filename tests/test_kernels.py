@@ -1,0 +1,108 @@
+"""Compiling with and without a writable cache gives the same answers, and silence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from hashrec.kernels import kernel, parallel_kernel
+from hashrec.search.popcount import popcount
+
+SOURCE = """
+def doubled(values, out):
+    for i in numba.prange(len(values)):
+        out[i] = 2 * values[i]
+"""
+
+
+def _without_a_file() -> Callable[..., Any]:
+    """A function that has no file, beside which numba could never put a cache."""
+    namespace: dict[str, Any] = {"numba": numba}
+    exec(SOURCE, namespace)
+    function: Callable[..., Any] = namespace["doubled"]
+    return function
+
+
+def test_the_function_without_a_file_really_cannot_be_cached() -> None:
+    with pytest.raises(RuntimeError, match="cannot cache function"):
+        numba.njit(cache=True)(_without_a_file())
+
+
+@pytest.mark.parametrize(("decorate", "parallel"), [(kernel, False), (parallel_kernel, True)])
+def test_compiles_without_a_place_for_the_cache(decorate: Any, parallel: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = decorate(_without_a_file())
+        out = np.empty(3)
+        compiled(np.array([1.0, 2.0, -4.5]), out)
+    assert out.tolist() == [2.0, 4.0, -9.0]
+    assert len(compiled.signatures) == 1
+    assert bool(compiled.targetoptions.get("parallel")) is parallel
+    assert compiled.targetoptions["nogil"]
+
+
+@pytest.mark.parametrize("decorate", [kernel, parallel_kernel])
+def test_asks_for_a_cache_first(decorate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(**options: Any) -> Callable[..., Any]:
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function 'f': no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(numba, "njit", refuse)
+    function = _without_a_file()
+    assert decorate(function) is function
+    assert [options.get("cache", False) for options in asked] == [True, False]
+    assert asked[0].pop("cache") is True
+    assert asked[0] == asked[1]
+
+
+def test_other_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: Any) -> Callable[..., Any]:
+        raise TypeError("not ours")
+
+    monkeypatch.setattr(numba, "njit", broken)
+    with pytest.raises(TypeError, match="not ours"):
+        kernel(_without_a_file())
+
+
+def test_no_reassociation() -> None:
+    """1 + 2^-24 + 2^-24 in float32: left to right it stays 1, any other order gives more."""
+
+    def total(values):  # type: ignore[no-untyped-def]
+        result = np.float32(0)
+        for value in values:
+            result += value
+        return result
+
+    values = np.array([1.0] + [2.0**-24] * 64, np.float32)
+    compiled = numba.njit(total)
+    assert kernel(total).targetoptions.get("fastmath", False) in (False, set())
+    assert compiled(values) == kernel(total)(values) == 1.0
+    assert values[::-1].sum(dtype=np.float64) > 1.0
+
+
+def test_popcount_is_the_number_of_ones() -> None:
+    @numba.njit
+    def count(words, out):  # type: ignore[no-untyped-def]
+        for i in range(len(words)):
+            out[i] = popcount(words[i])
+
+    rng = np.random.default_rng(0)
+    words = np.concatenate(
+        [
+            rng.integers(0, 2**64, 500, dtype=np.uint64),
+            np.uint64(1) << np.arange(64, dtype=np.uint64),
+            np.array([0, 1, 2**63, 2**64 - 1, 2**63 - 1, 0x5555555555555555], np.uint64),
+        ]
+    )
+    out = np.full(len(words), -1, np.int64)
+    count(words, out)
+    assert out.tolist() == [int(word).bit_count() for word in words]

@@ -1,0 +1,201 @@
+"""The whole job: which data it trains on, which it measures on, and what it reports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hashrec import workflow
+from hashrec.artifact import open_model
+from hashrec.csr import Csr
+from hashrec.encoders import Spectral
+from hashrec.errors import DataError, OutputError, UsageError
+from hashrec.interactions import Interactions, LastOut, Parts, UserSplit, planted
+from hashrec.recipe import Recipe
+from hashrec.recommender import Recommender, load
+from hashrec.workflow import Job, peak_rss_mb, run
+
+LOG = planted(70, 40, communities=4, degree=12, noise=0.1, seed=8).interactions
+REST, TEST = LOG.split(UserSplit(test=0.25, seed=0))
+TRAIN, VALID = REST.split(UserSplit(test=0.25, seed=0))
+RECIPE = Recipe(encoder=Spectral(dim=16))
+
+
+def job(out: Path, **options: Any) -> Job:
+    return Job(RECIPE, out, **options)
+
+
+class Notes:
+    """A listener that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def start(self, stage: str, total: int) -> None: ...
+
+    def advance(self, steps: int = 1) -> None: ...
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def same(one: Recommender, other: Recommender) -> bool:
+    return bool(one.recommend(k=5).equals(other.recommend(k=5)))
+
+
+def test_a_given_test_part_is_measured_on_and_never_trained_on(tmp_path: Path) -> None:
+    outcome = run(Parts(TRAIN, None, TEST), job(tmp_path / "m", ks=(5, 20)))
+    alone = Recommender(RECIPE).fit(TRAIN)
+    assert same(outcome.model, alone)
+    assert outcome.model.fitted.facts["fingerprint"] == TRAIN.fingerprint()
+    measured = alone.evaluate(TEST, (5, 20)).metrics
+    assert {key: outcome.result[key] for key in measured} == measured
+    assert outcome.result["held_out"] is False
+    assert "refitted" not in outcome.result
+
+
+def test_the_valid_part_is_trained_on_too(tmp_path: Path) -> None:
+    outcome = run(Parts(TRAIN, VALID, TEST), job(tmp_path / "m"))
+    assert same(outcome.model, Recommender(RECIPE).fit(REST))
+    assert outcome.model.fitted.seen.indices.tolist() == REST.matrix.indices.tolist()
+
+
+def test_without_a_test_part_a_fifth_is_held_out_and_all_is_fitted_again(tmp_path: Path) -> None:
+    notes = Notes()
+    outcome = run(Parts(LOG), job(tmp_path / "m"), progress=notes)
+    train, test = LOG.split(RECIPE.holdout)
+    expected = Recommender(RECIPE).fit(train).evaluate(test, (20,)).metrics
+    assert {key: outcome.result[key] for key in expected} == expected
+    assert (outcome.result["held_out"], outcome.result["refitted"]) == (True, True)
+    assert same(outcome.model, Recommender(RECIPE).fit(LOG))
+    assert notes.lines == ["fitting again on everything, for the model that is written"]
+
+
+def test_no_refit_keeps_the_model_that_was_measured(tmp_path: Path) -> None:
+    outcome = run(Parts(LOG), job(tmp_path / "m", refit=False))
+    train, _ = LOG.split(RECIPE.holdout)
+    assert same(outcome.model, Recommender(RECIPE).fit(train))
+    assert outcome.result["held_out"] is True
+    assert "refitted" not in outcome.result
+
+
+def test_nothing_is_measured_on_request(tmp_path: Path) -> None:
+    for parts, everything in ((Parts(LOG), LOG), (Parts(TRAIN, None, TEST), TRAIN)):
+        outcome = run(parts, job(tmp_path / "m", measure=False))
+        assert not [key for key in outcome.result if "@" in key]
+        assert "full_precision" not in outcome.result
+        assert same(outcome.model, Recommender(RECIPE).fit(everything))
+
+
+def test_full_precision_is_measured_on_the_same_vectors(tmp_path: Path) -> None:
+    outcome = run(Parts(TRAIN, None, TEST), job(tmp_path / "m"))
+    floats = Recommender(RECIPE.full_precision()).fit(TRAIN)
+    expected = floats.evaluate(TEST, (20,)).metrics
+    assert outcome.result["full_precision"] == {**expected, "bytes_per_item": 16 * 4}
+    assert outcome.result["bytes_per_item"] == 16 / 8 + 4
+    assert outcome.result["recall@20"] != outcome.result["full_precision"]["recall@20"]
+
+
+def test_the_result_has_the_fixed_keys(tmp_path: Path) -> None:
+    result = run(Parts(LOG), job(tmp_path / "m", ks=(5, 10)), read_seconds=1.5).result
+    for k in (5, 10):
+        assert {f"recall@{k}", f"ndcg@{k}", f"precision@{k}", f"tie_rate@{k}"} <= set(result)
+    assert {
+        "users_evaluated", "protocol", "bytes_per_item", "bytes_per_user", "table_rows",
+        "table_bytes", "seconds", "peak_rss_mb",
+    } <= set(result)  # fmt: skip
+    assert list(result["seconds"]) == ["read", "split", "encode", "code", "evaluate", "write"]
+    assert result["seconds"]["read"] == 1.5
+    assert (result["table_rows"], result["table_bytes"]) == (0, 0)
+    assert result["model_bytes"] == sum(path.stat().st_size for path in (tmp_path / "m").iterdir())
+    assert result["files"] == {
+        path.name: path.stat().st_size for path in (tmp_path / "m").iterdir()
+    }
+
+
+def test_the_metrics_of_the_fit_are_kept_in_the_model(tmp_path: Path) -> None:
+    outcome = run(Parts(LOG), job(tmp_path / "m"))
+    facts = open_model(tmp_path / "m", verify=True).header["facts"]
+    assert facts["metrics"]["recall@20"] == outcome.result["recall@20"]
+    assert facts["metrics"]["full_precision"] == outcome.result["full_precision"]
+    assert facts["data"]["interactions"] == LOG.n_interactions
+    assert same(load(tmp_path / "m"), outcome.model)
+
+
+def test_the_protocol_and_the_cuts_are_those_of_the_job(tmp_path: Path) -> None:
+    result = run(Parts(TRAIN, None, TEST), job(tmp_path / "m", ks=(3,), protocol="hashlgn")).result
+    expected = Recommender(RECIPE).fit(TRAIN).evaluate(TEST, (3,), protocol="hashlgn")
+    assert result["protocol"] == "hashlgn"
+    assert {key: result[key] for key in expected.metrics} == expected.metrics
+
+
+def only(log: Interactions, entries: int) -> Interactions:
+    """The first few entries of a log."""
+    keep = np.arange(log.n_interactions) < entries
+    rows, columns = log.matrix.row_of_entry[keep], log.matrix.indices[keep]
+    return log.with_matrix(Csr.from_pairs(rows, columns, n_rows=log.n_users, n_columns=log.n_items))
+
+
+def test_too_little_to_hold_anything_out_is_refused(tmp_path: Path) -> None:
+    words = "nothing could be held out.*got 1 interactions of 70 users.*--test, or .*--no-evaluate"
+    with pytest.raises(DataError, match=words):
+        run(Parts(only(LOG, 1)), job(tmp_path / "m"))
+    assert not (tmp_path / "m").exists()
+    run(Parts(only(LOG, 1)), job(tmp_path / "m", measure=False))
+    assert load(tmp_path / "m").recommend(k=2).num_rows == 2 * LOG.n_users
+
+
+def test_a_split_that_needs_times_says_so(tmp_path: Path) -> None:
+    recipe = Recipe(encoder=Spectral(dim=8), holdout=LastOut())
+    with pytest.raises(DataError, match="needs times and this log has none"):
+        run(Parts(LOG), Job(recipe, tmp_path / "m"))
+
+
+@pytest.mark.parametrize("wrong", ["target", "protocol"])
+def test_what_would_fail_at_the_end_is_refused_before_any_work(
+    tmp_path: Path, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: an unknown protocol was found out only after the fit."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr(Recommender, "encode", refuse)
+    if wrong == "target":
+        (tmp_path / "m").touch()
+        with pytest.raises(OutputError, match="something that is no model stands there"):
+            run(Parts(LOG), job(tmp_path / "m"))
+    else:
+        with pytest.raises(UsageError, match="unknown protocol 'lightgnc'.*Did you mean lightgcn"):
+            run(Parts(LOG), job(tmp_path / "m", protocol="lightgnc"))
+
+
+def test_stages_that_come_again_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    instants = iter([1.0, 3.0, 10.0, 10.5])
+    monkeypatch.setattr(workflow.time, "perf_counter", lambda: next(instants))
+    clock = workflow._Clock({"read": 4.0})
+    for _ in range(2):
+        with clock.time("encode"):
+            pass
+    assert clock.seconds == {"read": 4.0, "encode": 2.5}
+
+
+def test_macos_counts_memory_in_bytes_and_linux_in_kilobytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    linux = peak_rss_mb()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert peak_rss_mb() == pytest.approx(linux / 1000, abs=0.1)
+
+
+def test_the_peak_of_memory_is_in_megabytes() -> None:
+    """A Python process with numpy and numba holds tens of MB at least, and never a terabyte."""
+    before = peak_rss_mb()
+    ballast = np.ones(60_000_000 // 8)
+    assert 30 < before <= peak_rss_mb() < 1e6
+    assert ballast[-1] == 1
