@@ -16,7 +16,8 @@ import pytest
 
 import hashrec as hr
 from hashrec.artifact import open_model, write_model
-from hashrec.codes import Coder, Codes, FloatCodes, IntCodes, SignCodes
+from hashrec.codes import Coder, Codes, FloatCodes, IntCodes, Rotation, SignCodes
+from hashrec.codes.rotation import RotationKind
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding, Spectral
 from hashrec.errors import DataError, ModelError, RecipeError, UnknownIdError, UsageError
@@ -162,6 +163,24 @@ def test_every_pair_of_coders_keeps_the_contract(items: str, users: str, keeping
             [row[one["item"]] for one in found], abs=tolerance
         )
     assert table.equals(pa.concat_tables([model.recommend([user], k=K) for user in some]))
+
+
+@pytest.mark.parametrize(
+    ("codes", "user_codes", "kind"),
+    [
+        (SignCodes(), FloatCodes(), "orthogonal"),
+        (FloatCodes(), SignCodes(rotation="hadamard"), "hadamard"),
+        (SignCodes(rotation="none"), IntCodes(bits=4), "orthogonal"),
+        (FloatCodes(), FloatCodes(), "none"),
+    ],
+)
+def test_both_sides_share_one_rotation_of_the_recipes_seed(
+    codes: Coder, user_codes: Coder, kind: RotationKind
+) -> None:
+    """The items' wish comes first; where they have none, the users' is heard."""
+    parts = fitted(codes=codes, user_codes=user_codes, users="stored").fitted
+    assert parts.user_codes is not None
+    assert parts.item_codes.rotation == parts.user_codes.rotation == Rotation(kind, 16, seed=3)
 
 
 @pytest.mark.parametrize("items", CODERS)
@@ -402,11 +421,14 @@ def test_an_encoder_without_a_formula_needs_stored_users() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("users", ["float32", "sign without scale"])
-def test_ties_are_measured_as_the_oracle_measures_them(users: str, protocol: str) -> None:
+@pytest.mark.parametrize("test", [TEST, LOG], ids=["unseen", "seen too"])
+def test_ties_are_measured_as_the_oracle_measures_them(
+    users: str, protocol: str, test: Interactions
+) -> None:
     """Four signs a side: five different scores among sixty items, so ties decide everything."""
     model = fitted(encoder=Spectral(dim=4), codes=SignCodes(scale="none"), user_codes=CODERS[users])
     parts, ks = model.fitted, [1, 5, 20, 59, 80]
-    held = TEST.heldout(TRAIN.users, TRAIN.items)
+    held = test.heldout(TRAIN.users, TRAIN.items)
     rows = np.flatnonzero(held.sizes)
     scores = model._index.score(parts.queries(rows), _everything(len(rows)))
     scores = scores.reshape(len(rows), -1)
@@ -415,7 +437,7 @@ def test_ties_are_measured_as_the_oracle_measures_them(users: str, protocol: str
     expected = evaluate(
         ranking, truth, held.sizes[rows], ks=ks, protocol=protocol, n_items=TRAIN.n_items
     )
-    report = model.evaluate(TEST, ks, protocol=protocol)
+    report = model.evaluate(test, ks, protocol=protocol)
     assert report.metrics == expected.metrics
     assert report.metrics["tie_rate@5"] > 0.5
     assert (report.protocol, report.users_evaluated) == (protocol, len(rows))

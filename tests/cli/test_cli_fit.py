@@ -115,7 +115,7 @@ def test_the_recipe_the_seed_and_the_settings_reach_the_model(
     toml = tmp_path / "r.toml"
     toml.write_text('seed = 5\n[encoder]\ndim = 12\n[codes]\nname = "int"\nbits = 4\n')
     done = hashrec("fit", log, "--out", tmp_path / "m", "--recipe", toml, "--no-evaluate",
-                   "--set", "encoder.dim=8", "--seed", 9)  # fmt: skip
+                   "--set", "encoder.dim=8", "--set", "seed=4", "--seed", 9)  # fmt: skip
     assert done.code == 0
     recipe = load(tmp_path / "m").recipe
     assert (recipe.seed, recipe.encoder.to_dict()["dim"]) == (9, 8)
