@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashrec.bench import BENCHES
+from hashrec.bench import BENCHES, propagation
 from hashrec.bench.propagation import _require_equal, weighted
 from hashrec.bench.subject import subject
 from hashrec.bench.timing import Timing, alternate
@@ -118,6 +118,15 @@ def test_sides_that_disagree_are_never_timed() -> None:
     _require_equal({"hashrec": lambda: (one, one), "same": lambda: (one, one)})
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         _require_equal({"hashrec": lambda: (one, one), "wrong": lambda: (one, other)})
+
+
+def test_the_benchmark_itself_compares_its_sides(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = np.zeros((1, 1), np.float32)
+    monkeypatch.setattr(propagation, "_scipy_side", lambda *arguments: lambda: (wrong, wrong))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        bench("propagate", data)
 
 
 def test_sides_take_turns_and_the_first_round_is_not_counted() -> None:

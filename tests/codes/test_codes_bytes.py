@@ -103,10 +103,10 @@ def test_no_rows(bits: int) -> None:
 def test_result_is_no_view(bits: int) -> None:
     values = np.ones((1, 8), np.uint8)
     packed = pack(values, bits)
+    values[:] = 0
     found = unpack(packed, bits, 8)
-    values[:], packed[:] = 0, 0
+    packed[:] = 0
     assert found.tolist() == [[1] * 8]
-    assert pack(found, bits).any()
 
 
 @pytest.mark.parametrize(

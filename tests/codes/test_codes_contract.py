@@ -353,6 +353,17 @@ def test_int_mse_clip_leaves_the_least_error(bits: int, size: float) -> None:
     assert np.array_equal(codes.scales, bounds / np.float32(2**bits))
 
 
+def test_the_smallest_share_is_tried() -> None:
+    """Six hundred values of a bell and one seven times as far: bounds near a quarter are best."""
+    vectors = gaussian(4, 600, seed=3)
+    vectors[:, 0] = 8
+    codes = plain(IntCodes(bits=2), vectors)
+    _, errors = candidates(vectors, 2)
+    assert (errors.argmin(axis=0) == len(SHARES) - 1).all()
+    assert codes.scales is not None
+    assert np.array_equal(codes.scales, np.full(4, np.float32(8) * np.float32(0.28) / 4))
+
+
 def test_two_bits_by_hand() -> None:
     """Bound 8, cells of 4: [-8, -4) [-4, 0) [0, 4) [4, 8], decoded to -6, -2, 2, 6."""
     vectors = np.array([[8, -8, 3.9, 4, -4, -4.1, -0.1, 0]], np.float32)

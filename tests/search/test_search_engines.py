@@ -433,6 +433,15 @@ def test_fixed_queries_fill_their_room(
     assert (fixed.values[~live] == 0).all()
 
 
+def test_rounding_has_room_too() -> None:
+    """30 * 280,716.75 fits the room of 8-bit items, 30 * 280,717 does not: a bit is given up."""
+    queries = FloatCodes().encode(np.full((1, 30), 280_716.75, np.float32))
+    assert 30 * 280_716.75 * 255 < 2**31 - 1 < 30 * 280_717 * 255
+    fixed = FixedQueries.of(queries, 8)
+    assert int(fixed.values.astype(np.int64).sum()) * 255 <= 2**31 - 1
+    assert fixed.scales.tolist() == [2.0]
+
+
 def test_fixed_queries_take_a_stretch() -> None:
     fixed = FixedQueries.of(FloatCodes().encode(np.eye(4, dtype=np.float32)), 2)
     part = fixed.take(slice(1, 3))

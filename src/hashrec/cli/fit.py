@@ -11,7 +11,7 @@ from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
 from hashrec.cli.reading import cuts, parts_of
 from hashrec.recipe import Recipe
-from hashrec.workflow import Job
+from hashrec.workflow import Job, Outcome
 from hashrec.workflow import run as run_job
 
 __all__ = ["run"]
@@ -36,17 +36,18 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print_json(outcome.result)
     else:
-        _show(outcome.result, recipe, options)
+        _show(outcome, options)
 
 
-def _show(result: dict[str, Any], recipe: Recipe, options: argparse.Namespace) -> None:
+def _show(outcome: Outcome, options: argparse.Namespace) -> None:
+    result = outcome.result
     if "full_precision" in result:
         full = result["full_precision"]
         what = "a part held out of it" if result["held_out"] else "the test part"
         users, protocol = result["users_evaluated"], result["protocol"]
         print(f"measured on {what}: {users:,} users, protocol {protocol}")
-        label = f"{recipe.codes.name} {getattr(recipe.codes, 'bits', '')} bit".replace("  ", " ")
-        head = ["", "float 32 bit", label]
+        codes = outcome.model.fitted.item_codes
+        head = ["", "float 32 bit", f"{outcome.model.recipe.codes.name} {codes.bits} bit"]
         rows: list[list[Any]] = [[key, full[key], result[key]] for key in result if "@" in key]
         rows.append(["bytes an item", full["bytes_per_item"], result["bytes_per_item"]])
         print_table(head, rows)
