@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from hashrec.component import Component, Registry, nearest, validate
+from hashrec.encoders import Spectral
 from hashrec.errors import RecipeError
 
 
@@ -148,3 +149,10 @@ def test_nearest() -> None:
     assert nearest("clip_", ["bits", "clip"]) == "did you mean clip?"
     assert nearest("entirely other", ["bits", "clip"]) == ""
     assert nearest("x", []) == ""
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_options_are_finite_numbers(value: float) -> None:
+    """An infinite tolerance was taken, and the manifest could then not be written."""
+    with pytest.raises(RecipeError, match="encoder.tolerance: input should be a finite number"):
+        validate(Spectral, {"tolerance": value}, where="encoder")

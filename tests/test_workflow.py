@@ -199,3 +199,23 @@ def test_the_peak_of_memory_is_in_megabytes() -> None:
     ballast = np.ones(60_000_000 // 8)
     assert 30 < before <= peak_rss_mb() < 1e6
     assert ballast[-1] == 1
+
+
+def test_test_interactions_that_train_holds_are_counted_and_told(tmp_path: Path) -> None:
+    """Nothing can hit them, so a zero for all must not stand there without a word."""
+    notes: list[str] = []
+
+    class Listener:
+        def start(self, stage: str, total: int) -> None: ...
+
+        def advance(self, steps: int = 1) -> None: ...
+
+        def note(self, line: str) -> None:
+            notes.append(line)
+
+    log = planted(40, 30, communities=3, degree=8, noise=0.1, seed=0).interactions
+    job = Job(Recipe(encoder=Spectral(dim=8)), tmp_path / "model")
+    result = run(Parts(log, test=log), job, progress=Listener()).result
+    assert result["repeated_test_interactions"] == log.n_interactions
+    assert result["recall@20"] == 0
+    assert any("are in train too" in note for note in notes)

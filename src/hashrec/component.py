@@ -21,7 +21,9 @@ __all__ = ["Component", "Registry", "nearest", "validate"]
 class Component(BaseModel):
     """Frozen options of one method; unknown keys are refused. `name` is its registry key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
     name: ClassVar[str]
 
     def to_dict(self) -> dict[str, Any]:

@@ -144,15 +144,25 @@ def _measure(
     floats = Recommender(job.recipe.full_precision()).code(train, encoding)
     exact = floats.evaluate(test, job.ks, protocol=job.protocol, progress=progress)
     held = model.heldout(test)
+    repeated = _repeated(held.truth, model.fitted.seen)
+    if repeated:
+        progress.note(f"{repeated:,} test interactions are in train too: nothing can hit them")
     return {
         **coded.to_dict(),
         "unknown_test_users": held.unknown_users,
         "unknown_test_items": held.unknown_items,
+        "repeated_test_interactions": repeated,
         "full_precision": {
             **exact.metrics,
             "bytes_per_item": floats.fitted.item_codes.bytes_per_row,
         },
     }
+
+
+def _repeated(truth: Csr, seen: Csr) -> int:
+    """How many test interactions are training interactions, which are never recommended."""
+    wanted, taken = (part.row_of_entry * part.n_columns + part.indices for part in (truth, seen))
+    return int(np.isin(wanted, taken).sum())
 
 
 def _sizes(model: Recommender, files: dict[str, int]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _sides(operator: BipartiteOperator, dim: int, seed: int) -> dict[str, Callab
         from sklearn.utils.extmath import randomized_svd
     except ImportError as fault:
         raise MissingExtraError(
-            "scikit-learn is not installed", fix="pip install 'hashrec[bench]'"
+            "scikit-learn is not installed", fix="run pip install 'hashrec[bench]'"
         ) from fault
     matrix = weighted(operator)
     recipe = Spectral()
