@@ -18,7 +18,7 @@ def listener() -> Any:
 
 
 class _Lines:
-    """A line when a stage has run for a second, and a line every ten seconds after."""
+    """A line when a stage has run for a second and goes on, and every ten seconds after."""
 
     def __init__(self) -> None:
         self._stage, self._total, self._done, self._due = "", 0, 0, 0.0
@@ -29,7 +29,7 @@ class _Lines:
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
-        if time.monotonic() >= self._due:
+        if time.monotonic() >= self._due and self._done < self._total:
             self.note(f"{self._stage}: {self._done:,} of {self._total:,}")
             self._due = time.monotonic() + 10
 
