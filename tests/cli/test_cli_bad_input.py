@@ -60,11 +60,11 @@ BAD_FILES: dict[str, tuple[str, bytes | str, str]] = {
     ),
     "a short line": ("log.csv", "user,item\na,x\nb\n", "row 3 has 1 field.*expected 2"),
     "gzip named csv": (
-        "log.csv", gzip.compress(TEXT.encode()),
+        "log.csv", gzip.compress(TEXT.encode(), mtime=0),
         "the content of this file is gzip; expected text; .*Rename it to log.csv.gz",
     ),
     "csv named gzip": ("log.csv.gz", TEXT, "not compressed; expected gzip.*rename it to log.csv"),
-    "half a gzip": ("log.csv.gz", gzip.compress(TEXT.encode())[:-20], "log.csv.gz"),
+    "half a gzip": ("log.csv.gz", gzip.compress(TEXT.encode(), mtime=0)[:-20], "log.csv.gz"),
     "latin-1": ("log.csv", "user,item\nren\xe9,x\n".encode("latin-1"), "not UTF-8.*iconv"),
     "csv named parquet": ("log.parquet", TEXT, "not a whole parquet file"),
     "an unknown ending": ("log.xlsx", "x", "format cannot be told from the name.*--format"),

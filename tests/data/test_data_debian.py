@@ -405,7 +405,7 @@ class TestCommand:
 
     def test_same_index_same_bytes_whatever_its_wrapping(self, archive: Path) -> None:
         raw = INDEX.encode()
-        (archive / "Packages.gz").write_bytes(gzip.compress(raw))
+        (archive / "Packages.gz").write_bytes(gzip.compress(raw, mtime=0))
         (archive / "Packages.xz").write_bytes(lzma.compress(raw))
         names = ["Packages", "Packages.gz", "Packages.xz"]
         for name in names:
