@@ -68,7 +68,6 @@ class Spectral(Encoder):
             progress=progress,
         )
         passband = np.power(svd.singular, self.spectrum_exponent / 2, dtype=np.float32)
-        passband[svd.singular == 0] = 0  # 0 ** 0 is 1, but these directions are outside the rank
         smooth = svd.right * passband
         degrees = operator.by_item.lengths
         items = smooth * degree_power(degrees, self.degree_exponent)[:, None]

@@ -108,7 +108,6 @@ class _Subspace:
     def multiply_and_judge(self, dim: int) -> float:
         """The same, and the residual of the first `dim` Ritz pairs before it."""
         before = self.block = _orthonormal(self.block)
-        self._spare = np.empty_like(before)  # the old one must outlive the product
         self._apply()
         return _residual(before, self.block, dim)
 
