@@ -15,7 +15,7 @@ __all__ = ["Coder", "require_finite"]
 
 
 class Coder(Component):
-    """Options of one way to code vectors. `quantise` codes each row by itself, never by its batch."""
+    """Options of one way to code vectors. `quantise` codes each row by itself."""
 
     @property
     def wanted_rotation(self) -> RotationKind:
