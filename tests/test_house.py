@@ -22,6 +22,8 @@ FLOORS = (
     {"recipe"},
     {"evaluation"},
     {"search", "encoders"},
+    {"training"},
+    {"bucketing"},
     {"codes", "interactions", "graph", "artifact", "data"},
     {"csr", "kernels", "threads", "swap", "component"},
     {"errors", "progress", "hashrec"},
@@ -29,7 +31,7 @@ FLOORS = (
 
 # Neither wing knows the other: bits on the left, graphs on the right.
 LEFT = {"codes", "search", "evaluation"}
-RIGHT = {"interactions", "graph", "encoders"}
+RIGHT = {"interactions", "graph", "encoders", "bucketing", "training"}
 
 # Narrower than their floor allows.
 ONLY = {
@@ -145,9 +147,11 @@ def test_no_pickle_in_any_path(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_torch_is_imported_where_it_is_used_and_nowhere_else(module: str) -> None:
-    assert "torch" not in {name.split(".")[0] for name in imports(module, inside=False)}
-    if _room(module) != "bench":
-        assert "torch" not in {name.split(".")[0] for name in imports(module)}
+    """`training` is the room of torch; the benchmarks may meet it inside functions."""
+    at_import = {name.split(".")[0] for name in imports(module, inside=False)}
+    anywhere = {name.split(".")[0] for name in imports(module)}
+    assert "torch" not in at_import or _room(module) == "training"
+    assert "torch" not in anywhere or _room(module) in {"training", "bench"}
 
 
 def test_only_the_command_line_prints() -> None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Assignment": "bucketing",
+    "Buckets": "bucketing",
     "Cleaning": "interactions",
     "Codes": "codes",
     "FloatCodes": "codes",
@@ -33,6 +35,7 @@ _HOMES = {
     "Spectral": "encoders",
     "TimeSplit": "interactions",
     "UserSplit": "interactions",
+    "buckets": "bucketing",
     "load": "recommender",
     "open_index": "search",
     "planted": "interactions",
@@ -41,6 +44,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Assignment",
+    "Buckets",
     "Cleaning",
     "Codes",
     "FloatCodes",
@@ -56,6 +61,7 @@ __all__ = [
     "TimeSplit",
     "UserSplit",
     "__version__",
+    "buckets",
     "load",
     "open_index",
     "planted",
@@ -64,6 +70,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from hashrec.bucketing import Assignment, Buckets, buckets
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
     from hashrec.encoders import Spectral
     from hashrec.errors import HashrecError

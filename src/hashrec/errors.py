@@ -9,6 +9,8 @@
     ├── MissingExtraError  an optional package that a chosen method needs and that is not installed
     └── UsageError         a call that makes no sense as it stands
 
+    HashrecWarning         something was done otherwise than asked; its short code ends the message
+
 All of them are the caller's to mend, so the command line turns each into one message and exit
 status 2. Anything else that escapes is a fault of ours and exits with 1.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 __all__ = [
     "DataError",
     "HashrecError",
+    "HashrecWarning",
     "MissingExtraError",
     "ModelError",
     "OutputError",
@@ -80,3 +83,7 @@ class MissingExtraError(HashrecError):
 
 class UsageError(HashrecError):
     """A call or a command whose arguments contradict each other or the data."""
+
+
+class HashrecWarning(UserWarning):
+    """What was done otherwise than asked, and why; a short code in brackets ends the message."""

@@ -1,0 +1,13 @@
+"""Buckets: which ids share a row of an embedding table.
+
+b = buckets(train, method="graph", rows=0.25)
+b.users.buckets, b.items.buckets      # (n, ways) rows of the two tables, by position
+"""
+
+from __future__ import annotations
+
+from hashrec.bucketing.assignment import Assignment
+from hashrec.bucketing.buckets import METHODS, Buckets, buckets
+from hashrec.bucketing.method import BucketMethod
+
+__all__ = ["METHODS", "Assignment", "BucketMethod", "Buckets", "buckets"]

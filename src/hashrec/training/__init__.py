@@ -1,0 +1,1 @@
+"""What PyTorch trains: tables whose rows are shared as an assignment says. Needs the extra `train`."""
