@@ -24,14 +24,14 @@ FLOORS = (
     {"search", "encoders"},
     {"training"},
     {"bucketing"},
-    {"codes", "interactions", "graph", "artifact", "data"},
+    {"codes", "interactions", "graph", "clustering", "artifact", "data"},
     {"csr", "kernels", "threads", "swap", "component"},
     {"errors", "progress", "hashrec"},
 )
 
 # Neither wing knows the other: bits on the left, graphs on the right.
 LEFT = {"codes", "search", "evaluation"}
-RIGHT = {"interactions", "graph", "encoders", "bucketing", "training"}
+RIGHT = {"interactions", "graph", "encoders", "clustering", "bucketing", "training"}
 
 # Narrower than their floor allows.
 ONLY = {

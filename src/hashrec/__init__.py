@@ -37,10 +37,12 @@ _HOMES = {
     "UserSplit": "interactions",
     "buckets": "bucketing",
     "load": "recommender",
+    "load_buckets": "bucketing",
     "open_index": "search",
     "planted": "interactions",
     "read": "interactions",
     "read_parts": "interactions",
+    "save_buckets": "bucketing",
 }
 
 __all__ = [
@@ -63,14 +65,16 @@ __all__ = [
     "__version__",
     "buckets",
     "load",
+    "load_buckets",
     "open_index",
     "planted",
     "read",
     "read_parts",
+    "save_buckets",
 ]
 
 if TYPE_CHECKING:
-    from hashrec.bucketing import Assignment, Buckets, buckets
+    from hashrec.bucketing import Assignment, Buckets, buckets, load_buckets, save_buckets
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
     from hashrec.encoders import Spectral
     from hashrec.errors import HashrecError

@@ -8,6 +8,7 @@ through JSON, and travels inside the model.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hashrec.errors import RecipeError
 
-__all__ = ["Component", "Registry", "nearest", "validate"]
+__all__ = ["Component", "Registry", "nearest", "read_setting", "validate"]
 
 
 class Component(BaseModel):
@@ -28,7 +29,13 @@ class Component(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON-ready values, the name first."""
-        return {"name": self.name, **self.model_dump(mode="json")}
+        parts = {
+            field: value.to_dict()
+            for field in type(self).model_fields
+            if isinstance(value := getattr(self, field), Component)
+        }
+        plain = self.model_dump(mode="json", exclude=set(parts))
+        return {"name": self.name, **plain, **parts}
 
 
 C = TypeVar("C", bound=Component)
@@ -97,6 +104,17 @@ def _explain(model: type[BaseModel], error: Any, where: str) -> str:
             f" ({hint})" if hint else ""
         )
     return f"{path}: {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
+
+
+def read_setting(setting: str) -> tuple[str, Any]:
+    """Key and value of `key=value`: read as JSON where it is JSON (`0.5`, `null`), else as text."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"cannot read the setting {setting!r}", expected="key=value")
+    try:
+        return key, json.loads(text)
+    except json.JSONDecodeError:
+        return key, text
 
 
 def nearest(word: str, choices: Any) -> str:

@@ -6,7 +6,6 @@ where a name becomes a class.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from hashrec.codes import CODERS, Coder, FloatCodes, SignCodes
-from hashrec.component import Component, Registry, nearest, validate
+from hashrec.component import Component, Registry, nearest, read_setting, validate
 from hashrec.encoders import ENCODERS, Encoder, Spectral
 from hashrec.errors import RecipeError
 from hashrec.interactions import SPLITS, Cleaning, Split, UserSplit
@@ -121,13 +120,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _apply(options: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path:
-        raise RecipeError(f"cannot read the setting {setting!r}", expected="key=value")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
+    path, value = read_setting(setting)
     *sections, key = path.split(".")
     place = options
     for section in sections:

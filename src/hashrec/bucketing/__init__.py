@@ -9,5 +9,14 @@ from __future__ import annotations
 from hashrec.bucketing.assignment import Assignment
 from hashrec.bucketing.buckets import METHODS, Buckets, buckets
 from hashrec.bucketing.method import BucketMethod
+from hashrec.bucketing.store import load_buckets, save_buckets
 
-__all__ = ["METHODS", "Assignment", "BucketMethod", "Buckets", "buckets"]
+__all__ = [
+    "METHODS",
+    "Assignment",
+    "BucketMethod",
+    "Buckets",
+    "buckets",
+    "load_buckets",
+    "save_buckets",
+]

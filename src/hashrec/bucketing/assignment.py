@@ -15,6 +15,7 @@ from hashrec.bucketing.rules import Arrivals, Rule
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.interactions import Ids
+from hashrec.interactions.exact import as_arrow, coerced
 
 __all__ = ["Assignment", "Combiner", "SideName"]
 
@@ -144,24 +145,42 @@ class Assignment:
                 assignment; rules that look at the graph use them, hashes do not.
             weights: (n_entries,) float32 beside them, or None.
 
-        Raises UsageError for an id that has a bucket already.
+        Raises UsageError for an id that has a bucket already, that comes twice, or that cannot be
+        of the type of the ids here.
         """
-        added = pa.array(ids, type=self.ids.type) if not isinstance(ids, pa.Array) else ids
-        again = np.flatnonzero(self.find(added) >= 0)
-        if len(again):
-            raise UsageError(
-                f"{self.side} {added[int(again[0])].as_py()!r} has a bucket already",
-                expected="new ids only",
-            )
+        added = self._new(ids)
+        if neighbours is not None and neighbours.n_rows != len(added):
+            raise ValueError(f"{len(added)} ids but neighbours of {neighbours.n_rows}")
         arrivals = Arrivals(added, len(self), neighbours, weights)
         columns = [rule.place(arrivals) for rule in self.rules]
         new = np.stack(columns, axis=1).astype(np.int32).reshape(len(added), self.ways)
         return replace(
             self,
-            ids=pa.concat_arrays([self.ids, added.cast(self.ids.type)]),
+            ids=pa.concat_arrays([self.ids, added]),
             buckets=np.concatenate([self.buckets, new]),
             weights=None if self.weights is None else self._extended_weights(len(added)),
         )
+
+    def _new(self, raw: Any) -> Any:
+        """`raw` as a pa.Array of the type of the ids here: a hash of 7 is not a hash of "7"."""
+        given = as_arrow(raw)
+        if isinstance(given, pa.ChunkedArray):
+            given = given.combine_chunks()
+        added = coerced(given, self.ids.type)
+        if added.null_count:
+            at = added.is_null().to_pylist().index(True)
+            raise UsageError(
+                f"{given[at].as_py()!r} can be no {self.side}", expected=f"{self.ids.type} ids"
+            )
+        first = np.zeros(len(added), dtype=bool)
+        first[np.unique(added.to_numpy(zero_copy_only=False), return_index=True)[1]] = True
+        again = np.flatnonzero((self.find(added) >= 0) | ~first)
+        if len(again):
+            raise UsageError(
+                f"{self.side} {added[int(again[0])].as_py()!r} has a bucket already",
+                expected="new ids only, each once",
+            )
+        return added
 
     def _extended_weights(self, count: int) -> npt.NDArray[np.float32]:
         """A newcomer's ways count alike."""

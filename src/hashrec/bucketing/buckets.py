@@ -11,9 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec.bucketing.assignment import Assignment
-from hashrec.bucketing.budget import Rows, budget
+from hashrec.bucketing.budget import Budget, Rows, budget
+from hashrec.bucketing.double import DoubleHash
+from hashrec.bucketing.double_frequency import DoubleFrequency
+from hashrec.bucketing.frequency import Frequency
 from hashrec.bucketing.full import Full
+from hashrec.bucketing.graph import GraphHash
+from hashrec.bucketing.low_dim import LowDim
+from hashrec.bucketing.lsh import Lsh
+from hashrec.bucketing.lsh_structure import LshStructure
 from hashrec.bucketing.method import BucketMethod
+from hashrec.bucketing.modulo import Modulo
+from hashrec.bucketing.quotient_remainder import QuotientRemainder
+from hashrec.bucketing.random import RandomHash
 from hashrec.bucketing.sides import sides_of
 from hashrec.component import Registry
 from hashrec.csr import Csr
@@ -22,7 +32,20 @@ from hashrec.progress import SILENT, Progress
 
 __all__ = ["METHODS", "Buckets", "buckets"]
 
-METHODS: Registry[BucketMethod] = Registry("bucket method", Full)
+METHODS: Registry[BucketMethod] = Registry(
+    "bucket method",
+    Full,
+    Modulo,
+    RandomHash,
+    Frequency,
+    DoubleHash,
+    DoubleFrequency,
+    QuotientRemainder,
+    LowDim,
+    LshStructure,
+    Lsh,
+    GraphHash,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +134,16 @@ def buckets(
         tied=tied,
         features=(user_features, item_features),
     )
-    asked = budget(
-        rows,
-        user_rows,
-        item_rows,
-        dim=dim,
-        n_users=len(sides.users),
-        n_items=len(sides.items),
-    )
+    asked = Budget(sides.n, free=True)
+    if chosen.needs_rows or (rows, user_rows, item_rows) != (None, None, None):
+        asked = budget(
+            rows,
+            user_rows,
+            item_rows,
+            dim=dim,
+            n_users=len(sides.users),
+            n_items=len(sides.items),
+        )
     found = chosen.assign(sides, asked, seed, progress)
     return Buckets(found.users, found.items, chosen, seed, found.facts)
 

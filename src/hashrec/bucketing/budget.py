@@ -6,6 +6,8 @@ import re
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
+
 from hashrec.errors import HashrecWarning, UsageError
 
 __all__ = ["Budget", "budget", "split_evenly"]
@@ -13,16 +15,20 @@ __all__ = ["Budget", "budget", "split_evenly"]
 Rows = int | float | str
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-_BYTES = re.compile(r"\s*([0-9.]+)\s*([kmg]i?)?b\s*", re.IGNORECASE)
+_BYTES = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([kmg]i?)?b\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Rows allowed: `total` over both sides; `users` and `items` where each was given its own."""
+    """Rows allowed: `total` over both sides; `users` and `items` where each was given its own.
+
+    `free`: none was asked for, and the method needs none.
+    """
 
     total: int
     users: int | None = None
     items: int | None = None
+    free: bool = False
 
 
 def budget(
@@ -89,7 +95,7 @@ def _rows(name: str, rows: Rows, n: int, dim: int | None) -> int:
         )
     if found > n:
         warnings.warn(
-            f"{name}: {found:,} rows for {n:,} ids; each id gets a row of its own [full-table]",
+            f"{name}: {found:,} rows for {n:,} ids; cut to one an id [full-table]",
             HashrecWarning,
             stacklevel=4,
         )
@@ -101,7 +107,7 @@ def _wanted(name: str, rows: Rows, n: int, dim: int | None) -> int:
         if match := _BYTES.fullmatch(rows):
             return _rows_of_bytes(name, match, dim)
         rows = _number(name, rows)
-    if isinstance(rows, float):
+    if isinstance(rows, (float, np.floating)):
         if not 0 < rows <= 1:
             raise UsageError(
                 "a share out of range", name=name, expected="a share in (0, 1]", got=repr(rows),
@@ -112,8 +118,14 @@ def _wanted(name: str, rows: Rows, n: int, dim: int | None) -> int:
 
 
 def _rows_of_bytes(name: str, match: re.Match[str], dim: int | None) -> int:
-    if dim is None:
-        raise UsageError("bytes mean nothing without a dimension", name=name, fix="give dim too")
+    if dim is None or dim < 1:
+        raise UsageError(
+            "bytes mean nothing without a dimension",
+            name=name,
+            expected="dim of at least 1",
+            got=f"dim {dim}",
+            fix="give dim too",
+        )
     size = float(match[1]) * _UNITS[(match[2] or "").lower()]
     return int(size // (4 * dim))
 

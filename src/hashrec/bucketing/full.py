@@ -18,6 +18,10 @@ class Full(SideMethod):
 
     name: ClassVar[str] = "full"
 
+    @property
+    def needs_rows(self) -> bool:
+        return False
+
     def assign_side(self, side: Side, rows: int, seed: int) -> Assignment:
         buckets = np.arange(len(side), dtype=np.int32)[:, None]
         return Assignment(side.name, side.ids, buckets, len(side), (Numbered(1, len(side)),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hashrec.bucketing.assignment import Assignment, SideName
 from hashrec.bucketing.budget import Budget, split_evenly
 from hashrec.component import Component
 from hashrec.csr import Csr
+from hashrec.errors import UsageError
 from hashrec.progress import SILENT, Progress
 
 __all__ = ["BucketMethod", "Found", "Side", "SideMethod", "Sides"]
@@ -68,6 +69,11 @@ class Found:
 class BucketMethod(Component):
     """Options of one method; `assign` does the work."""
 
+    @property
+    def needs_rows(self) -> bool:
+        """Whether it must be told a budget."""
+        return True
+
     @abstractmethod
     def assign(self, sides: Sides, budget: Budget, seed: int, progress: Progress = SILENT) -> Found:
         """Assignments within `budget` (whose rows never exceed the ids). Same seed, same bytes."""
@@ -78,9 +84,22 @@ class SideMethod(BucketMethod):
 
     def assign(self, sides: Sides, budget: Budget, seed: int, progress: Progress = SILENT) -> Found:
         user_rows, item_rows = split_evenly(budget, len(sides.users), len(sides.items))
+        if sides.tied:
+            return self._assign_tied(sides.users, budget, min(user_rows, item_rows), seed)
         items = self.assign_side(sides.items, item_rows, seed)
         users = self.assign_side(sides.users, user_rows, seed)
         return Found(users, items)
+
+    def _assign_tied(self, side: Side, budget: Budget, rows: int, seed: int) -> Found:
+        """One assignment for both; of an odd total, one row stays unused."""
+        if budget.users != budget.items:
+            raise UsageError(
+                "tied sides share their rows",
+                expected="user_rows = item_rows",
+                got=f"{budget.users} and {budget.items}",
+            )
+        users = self.assign_side(side, rows, seed)
+        return Found(users, replace(users, side="item"))
 
     @abstractmethod
     def assign_side(self, side: Side, rows: int, seed: int) -> Assignment:

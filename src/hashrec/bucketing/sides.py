@@ -31,7 +31,7 @@ def sides_of(
     """Both sides, checked. Raises DataError for no edges and for weights that are not positive."""
     if isinstance(interactions, Interactions):
         user_ids, item_ids = interactions.users.array, interactions.items.array
-        matrix = interactions.matrix
+        matrix = _with_edges(interactions.matrix)
         by_user = _weights_of(interactions, weights, half_life)
     elif scipy.sparse.issparse(interactions):
         if weights is not None or half_life is not None:
@@ -44,8 +44,6 @@ def sides_of(
             expected="Interactions (hashrec.read) or a scipy sparse matrix",
             got=type(interactions).__name__,
         )
-    if not len(matrix.indices):
-        raise DataError("a graph without edges", expected="at least one interaction", got="none")
     if tied and not user_ids.equals(item_ids):
         raise UsageError("tied sides must have the same ids", fix="leave tied out")
     by_item, item_weights = _transposed(matrix, by_user)
@@ -56,6 +54,12 @@ def sides_of(
         ),
         tied,
     )
+
+
+def _with_edges(matrix: Csr) -> Csr:
+    if not len(matrix.indices):
+        raise DataError("a graph without edges", expected="at least one interaction", got="none")
+    return matrix
 
 
 def _weights_of(
@@ -87,12 +91,13 @@ def _recency(log: Interactions, half_life: float) -> Weights:
         raise DataError("a half-life needs times", fix="name the time column when reading")
     age = (log.times.max() - log.times).astype(np.float64)
     weights: Weights = np.exp2(-age / half_life).astype(np.float32)
-    return np.maximum(weights, np.finfo(np.float32).tiny)
+    return _checked(np.maximum(weights, np.finfo(np.float32).tiny))
 
 
 def _checked(weights: npt.NDArray[Any]) -> Weights:
     """As float32; refuses NaN, infinities, zeros and negatives, naming the first."""
-    as_float: Weights = weights.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 is named below
+        as_float: Weights = weights.astype(np.float32)
     bad = np.flatnonzero(~(np.isfinite(as_float) & (as_float > 0)))
     if len(bad):
         raise DataError(
@@ -105,14 +110,14 @@ def _checked(weights: npt.NDArray[Any]) -> Weights:
 
 def _from_scipy(given: Any) -> tuple[Csr, Weights | None]:
     """Rows and columns of any sparse format; repeated entries are summed."""
-    rows = scipy.sparse.csr_array(given.tocsr(copy=True))
-    if rows.ndim != 2:
-        raise UsageError("a sparse matrix of two dimensions is wanted", got=f"{rows.ndim}")
-    weights = _checked(rows.data)
-    rows.data = weights
+    if given.ndim != 2:
+        raise UsageError("a sparse matrix of two dimensions is wanted", got=f"{given.ndim}")
+    # Sums in float64: those of small integers would wrap around.
+    rows = scipy.sparse.csr_array(given.astype(np.float64).tocsr())
     rows.sum_duplicates()
+    weights = _checked(rows.data)
     csr = Csr(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.shape[1])
-    return csr, None if (rows.data == 1).all() else rows.data
+    return _with_edges(csr), None if (weights == 1).all() else weights
 
 
 def _transposed(rows: Csr, weights: Weights | None) -> tuple[Csr, Weights | None]:
@@ -125,7 +130,8 @@ def _transposed(rows: Csr, weights: Weights | None) -> tuple[Csr, Weights | None
 def _features(side: str, given: npt.ArrayLike | None, n: int) -> npt.NDArray[np.float32] | None:
     if given is None:
         return None
-    features = np.asarray(given, dtype=np.float32)
+    with np.errstate(over="ignore"):  # infinities are refused below
+        features = np.asarray(given, dtype=np.float32)
     if features.ndim != 2 or len(features) != n or not np.isfinite(features).all():
         raise DataError(
             f"{side} features that do not fit",

@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hashrec {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_fit, _evaluate, _recommend, _similar, _inspect, _bench, _doctor):
+    for add in (_fit, _evaluate, _recommend, _similar, _buckets, _inspect, _bench, _doctor):
         add(commands)
     return parser
 
@@ -46,7 +46,7 @@ def _command(
     parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--seed", type=_natural, help="of every random draw (default: the recipe's)"
+        "--seed", type=_natural, help="of every random draw (default: 0, or the recipe's)"
     )
     parser.add_argument("--threads", type=_positive, help="of kernels and linear algebra")
     return parser
@@ -54,12 +54,7 @@ def _command(
 
 def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "fit", "Train a model, measure it and write it.")
-    parser.add_argument(
-        "data",
-        metavar="DATA",
-        help="csv, tsv, parquet, RecBole .inter, LightGCN text, MovieLens .dat, scipy .npz, "
-        "a folder with train/valid/test in one of them, or built-in data (debian)",
-    )
+    _data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
     parser.add_argument(
         "--test", metavar="FILE", help="evaluate on this instead of a part held out"
@@ -123,6 +118,53 @@ def _similar(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _out(parser)
 
 
+def _buckets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "buckets", "Which ids share a row of an embedding table.")
+    _data(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.parquet",
+        help="write the buckets, with .json and .safetensors of the same name; "
+        "may be left out with --explain",
+    )
+    parser.add_argument("--method", default="graph", help="how they are found (graph)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one option of the method",
+    )
+    _table_rows(parser)
+    parser.add_argument(
+        "--half-life",
+        type=float,
+        metavar="T",
+        help="an interaction counts half for every T that it is older than the newest",
+    )
+    parser.add_argument(
+        "--tied", action="store_true", help="users and items are the same ids, and share buckets"
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="show the largest and the densest buckets by name"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the sizes of buckets")
+    _columns(parser)
+    parser.add_argument("--min-rating", type=float, metavar="R", help="drop ratings below R")
+    parser.add_argument(
+        "--core", type=_positive, default=1, metavar="N", help="drop ids met fewer than N times"
+    )
+
+
+def _table_rows(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("rows: a share (0.25, 25%), a number (9000), bytes (4MB)")
+    group.add_argument("--rows", metavar="ROWS", help="of both tables together (0.25)")
+    group.add_argument("--user-rows", metavar="ROWS", help="of the users' table")
+    group.add_argument("--item-rows", metavar="ROWS", help="of the items' table")
+    group.add_argument("--dim", type=_positive, help="dimensions of a vector; bytes need them")
+
+
 def _inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _model(_command(commands, "inspect", "What a model holds: recipe, sizes, checksums, metrics."))
 
@@ -146,6 +188,15 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a folder that fit wrote")
     parser.add_argument(
         "--no-verify", action="store_true", help="open without checking checksums (large models)"
+    )
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="csv, tsv, parquet, RecBole .inter, LightGCN text, MovieLens .dat, scipy .npz, "
+        "a folder with train/valid/test in one of them, or built-in data (debian)",
     )
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["listener"]
+from hashrec.errors import HashrecWarning
+from hashrec.progress import Progress
+
+__all__ = ["listener", "warnings_as_notes"]
 
 # Shorter work than this is not worth a line or a bar.
 _PATIENCE = 1.0
@@ -15,6 +21,23 @@ _PATIENCE = 1.0
 def listener() -> Any:
     """A `Progress` for this stderr."""
     return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+@contextmanager
+def warnings_as_notes(progress: Progress) -> Iterator[None]:
+    """Our own warnings as one line each, without the line of source that Python adds."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, HashrecWarning):
+                progress.note(f"hashrec: warning: {message}")
+            else:
+                show(message, category, *where, **more)
+
+        warnings.simplefilter("always", HashrecWarning)
+        warnings.showwarning = note
+        yield
 
 
 class _Lines:

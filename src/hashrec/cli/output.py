@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hashrec.errors import OutputError, UsageError
 
-__all__ = ["check_file_path", "check_table_path", "print_json", "print_table", "write_table"]
+__all__ = [
+    "check_file_path",
+    "check_table_path",
+    "print_json",
+    "print_table",
+    "write_table",
+    "write_text",
+]
 
 
 def print_json(result: Any) -> None:
@@ -66,9 +74,25 @@ def write_table(table: Any, path: Path) -> None:
         ".parquet": pyarrow.parquet.write_table,
         ".csv": pyarrow.csv.write_csv,
     }
+    with _staging(path) as staging:
+        writers[path.suffix](table, staging)
+    print(f"{table.num_rows:,} rows written to {path}", file=sys.stderr)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Text to a file, written beside and renamed."""
+    check_file_path(path)
+    with _staging(path) as staging:
+        staging.write_text(text, encoding="utf-8")
+    print(f"written to {path}", file=sys.stderr)
+
+
+@contextmanager
+def _staging(path: Path) -> Iterator[Path]:
+    """A place beside `path` that takes its name at the end, or is gone."""
     staging = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
-        writers[path.suffix](table, staging)
+        yield staging
         staging.replace(path)
     except OSError as fault:
         raise OutputError(
@@ -76,4 +100,3 @@ def write_table(table: Any, path: Path) -> None:
         ) from fault
     finally:
         staging.unlink(missing_ok=True)
-    print(f"{table.num_rows:,} rows written to {path}", file=sys.stderr)

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hashrec.errors import DataError
-from hashrec.interactions import Cleaning, Interactions, Parts, read, read_parts
+from hashrec.interactions import Cleaning, Ids, Interactions, Parts, read, read_parts
+from hashrec.interactions.entries import shrunk
 from hashrec.progress import Progress
 
-__all__ = ["cuts", "parts_of", "test_of"]
+__all__ = ["cuts", "parts_of", "test_of", "train_of"]
 
 
 def parts_of(options: argparse.Namespace, cleaning: Cleaning, progress: Progress) -> Parts:
@@ -44,6 +47,30 @@ def test_of(options: argparse.Namespace, cleaning: Cleaning, progress: Progress)
         test = read(options.test, cleaning=only_ratings, **_columns(options))
     _report(test, progress)
     return test
+
+
+def train_of(options: argparse.Namespace, cleaning: Cleaning, progress: Progress) -> Interactions:
+    """DATA, or its train part alone: as if the files of the other parts were not there."""
+    parts = read_parts(options.data, cleaning=cleaning, **_columns(options))
+    _report(parts.train, progress)
+    others = [name for name in ("valid", "test") if getattr(parts, name) is not None]
+    if others:
+        progress.note(f"only the train part is used; left alone: {', '.join(others)}")
+    return _without_strangers(parts.train)
+
+
+def _without_strangers(log: Interactions) -> Interactions:
+    """Without the ids that only another part has met."""
+    users, items = log.matrix.lengths > 0, log.matrix.column_counts() > 0
+    if users.all() and items.all():
+        return log
+    return Interactions(
+        Ids(log.users.take(np.flatnonzero(users))),
+        Ids(log.items.take(np.flatnonzero(items))),
+        shrunk(log.matrix, users, items),
+        log.times,
+        log.report,
+    )
 
 
 def cuts(options: argparse.Namespace) -> list[int]:

@@ -1,0 +1,110 @@
+"""Louvain and Leiden on a bipartite graph: moves, aggregation, moves of communities, down again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hashrec.clustering.bipartite import BipartiteGraph, Labels, Partition
+from hashrec.clustering.halves import half_passes
+from hashrec.clustering.moves import local_moves
+from hashrec.clustering.network import Network, aggregate, coarsen
+from hashrec.clustering.refine import refined
+
+__all__ = ["louvain"]
+
+_ROUNDS = 10  # of half passes at the finest level; those left to move then are a few in a thousand
+
+
+def louvain(
+    graph: BipartiteGraph,
+    resolution: float = 1.0,
+    *,
+    iterations: int = 2,
+    refine: bool = False,
+    tied: bool = False,
+    start: Partition | None = None,
+) -> Partition:
+    """A partition of users and items at a local maximum of the modularity.
+
+    V. D. Blondel et al., J. Stat. Mech. P10008, 2008, with the queue of V. A. Traag et al.,
+    Scientific Reports 9, 5233, 2019. Each iteration starts at the finest level from what was
+    found so far, so the second mends what aggregation froze in the first. Nothing is drawn at
+    random and every sum has a fixed order: the same graph gives the same partition, on any number
+    of threads.
+
+    Args:
+        resolution: larger makes more and smaller communities.
+        iterations: at most; it ends sooner when one moves nothing.
+        refine: aggregate well-connected parts of communities instead of whole ones (Leiden).
+            The graph is then copied as a network: 24 bytes more an edge.
+        tied: row p and column p are one node.
+        start: where the first iteration begins; every node alone by default.
+
+    Labels are numbered as they first occur, users before items. Nodes without edges stay where
+    they start.
+    """
+    rate = resolution / graph.total
+    first = _nodes(graph, tied)
+    partition = first if start is None else start
+    base = aggregate(graph, first) if tied or refine else None
+    for _ in range(iterations):
+        if base is None:
+            moved, partition = _fine_moves(graph, partition, resolution)
+            nodes, network = partition, aggregate(graph, partition)
+            labels = np.arange(len(network), dtype=np.int32)
+        else:
+            moved, nodes, network = 0, first, base
+            labels = _labels_of(first, partition)
+        climbed, labels = _climb(network, labels, rate, refine)
+        partition = Partition.of(labels[nodes.users], labels[nodes.items])
+        if not moved + climbed:
+            break
+    return partition
+
+
+def _nodes(graph: BipartiteGraph, tied: bool) -> Partition:
+    """Every node alone, or with its other self."""
+    users = np.arange(graph.n_users, dtype=np.int32)
+    items = np.arange(graph.n_items, dtype=np.int32)
+    return Partition(users, items if tied else items + np.int32(graph.n_users),
+                     graph.n_users if tied else graph.n)  # fmt: skip
+
+
+def _labels_of(nodes: Partition, partition: Partition) -> Labels:
+    """(n_nodes,) the community of each node, which holds whole nodes."""
+    labels = np.empty(nodes.n_communities, dtype=np.int32)
+    labels[nodes.users], labels[nodes.items] = partition.users, partition.items
+    return labels
+
+
+def _fine_moves(
+    graph: BipartiteGraph, partition: Partition, resolution: float
+) -> tuple[int, Partition]:
+    users, items = partition.users.copy(), partition.items.copy()
+    moved = half_passes(graph, users, items, resolution, _ROUNDS)
+    return moved, Partition.of(users, items)
+
+
+def _climb(network: Network, labels: Labels, rate: float, refine: bool) -> tuple[int, Labels]:
+    """Moves, aggregates and moves again until nothing moves; labels of the nodes it began with."""
+    total = 0
+    whole = np.arange(len(network), dtype=np.int32)  # the node of `network` each first node is in
+    while True:
+        labels = labels.copy()
+        moved = local_moves(network, labels, rate)
+        total += moved
+        parts = _dense(refined(network, labels, rate) if refine else labels)
+        n_parts = int(parts.max(initial=-1)) + 1
+        if n_parts == len(network) or (not moved and not refine):
+            return total, labels[whole]
+        community = np.empty(n_parts, dtype=np.int32)
+        community[parts] = labels
+        network, whole = coarsen(network, parts, n_parts), parts[whole]
+        labels = _dense(community) if refine else np.arange(n_parts, dtype=np.int32)
+
+
+def _dense(labels: Labels) -> Labels:
+    """The labels as 0..k-1, in their order."""
+    used = np.zeros(int(labels.max(initial=-1)) + 1, dtype=np.int32)
+    used[labels] = 1
+    return (np.cumsum(used, dtype=np.int32) - 1)[labels].astype(np.int32)
