@@ -24,6 +24,8 @@ _HOMES = {
     "Cleaning": "interactions",
     "Codes": "codes",
     "FloatCodes": "codes",
+    "HashedEmbedding": "training",
+    "HashedEmbeddingBag": "training",
     "HashrecError": "errors",
     "IntCodes": "codes",
     "Interactions": "interactions",
@@ -36,6 +38,8 @@ _HOMES = {
     "TimeSplit": "interactions",
     "UserSplit": "interactions",
     "buckets": "bucketing",
+    "drift": "bucketing",
+    "compress": "training",
     "load": "recommender",
     "load_buckets": "bucketing",
     "open_index": "search",
@@ -51,6 +55,8 @@ __all__ = [
     "Cleaning",
     "Codes",
     "FloatCodes",
+    "HashedEmbedding",
+    "HashedEmbeddingBag",
     "HashrecError",
     "IntCodes",
     "Interactions",
@@ -64,6 +70,8 @@ __all__ = [
     "UserSplit",
     "__version__",
     "buckets",
+    "drift",
+    "compress",
     "load",
     "load_buckets",
     "open_index",
@@ -92,6 +100,7 @@ if TYPE_CHECKING:
     from hashrec.recipe import Recipe
     from hashrec.recommender import Recommender, load
     from hashrec.search import open_index
+    from hashrec.training import HashedEmbedding, HashedEmbeddingBag, compress
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import LOG, TRAIN, Run, pairs, write_csv
 
+from hashrec.bucketing.balanced import Balanced
 from hashrec.bucketing import Assignment, Buckets, buckets, load_buckets
 from hashrec.bucketing.full import Full
 from hashrec.bucketing.rules import Reserved
@@ -103,13 +104,13 @@ def test_the_seed_and_the_options_of_the_method_arrive(
 
     monkeypatch.setattr(command, "buckets", spy)
     done = hashrec(
-        "buckets", log, "--method", "m", "--set", "depth=3", "--set", "how=far", "--set", "on=true",
+        "buckets", log, "--method", "balanced", "--set", "second=both", "--set", "largest=0.5",
         "--rows", "9", "--item-rows", "4", "--dim", 6, "--half-life", "2.5", "--tied",
         "--seed", 11, "--explain",
     )  # fmt: skip
     assert done.code == 0, done.err
     (((method, rows), options),) = got
-    assert method == {"name": "m", "depth": 3, "how": "far", "on": True}
+    assert method == Balanced(second="both", largest=0.5)
     assert rows == "9"
     del options["progress"]
     assert options == {
@@ -127,11 +128,7 @@ def test_facts_are_shown(
         command, "buckets", lambda log, *_, **__: replace(buckets(log, "modulo", 0.5), facts=facts)
     )
     shown = hashrec("buckets", log, "--out", tmp_path / "b.parquet").out.splitlines()
-    assert shown[3:] == [
-        "gamma: 1.25",
-        "modularity: 0.123457",
-        'runs: [{"gamma": 1, "modularity": 0.5}]',
-    ]
+    assert shown[3:] == ["gamma 1.25, modularity 0.12346"]
     assert load_buckets(tmp_path / "b.parquet").facts == facts
     plot = tmp_path / "p.svg"
     assert hashrec("buckets", log, "--explain", "--plot", plot).code == 0
@@ -370,3 +367,46 @@ def test_json_of_a_run_is_all_that_stands_on_stdout(
         "buckets", log, "--method", "modulo", "--explain", "--plot", tmp_path / "p.svg", "--json"
     )
     assert set(json.loads(done.out)) >= {*FIXED, "explain", "sides", "facts", "fingerprint"}
+
+
+def test_without_rows_a_method_that_needs_none_gets_none(
+    hashrec: Run, log: Path, tmp_path: Path
+) -> None:
+    """The default share would otherwise merge what a given resolution found."""
+    out = ("--set", "gamma=3", "--out", tmp_path / "b.parquet", "--json")
+    free = hashrec("buckets", log, *out).json
+    assert free["facts"]["gamma"] == 3.0
+    bound = hashrec("buckets", log, "--rows", "20", *out).json
+    assert bound["table_rows"] in (19, 20)
+    assert free["table_rows"] != bound["table_rows"]
+
+
+def test_explain_tells_the_curve_and_levels(hashrec: Run, log: Path) -> None:
+    graph = hashrec("buckets", log, "--rows", "0.3", "--explain", "--json").json
+    curve = graph["explain"]["curve"]
+    assert [point["gamma"] for point in curve] == sorted(point["gamma"] for point in curve)
+    assert curve[0]["modularity"] > curve[-1]["modularity"]
+    shown = hashrec("buckets", log, "--method", "pyramid", "--rows", "0.5", "--explain").out
+    assert "level 1: gamma" in shown
+    assert "level 2: gamma" in shown
+    assert "modularity over the resolution" in shown
+    hashed = hashrec("buckets", log, "--method", "modulo", "--explain", "--json").json
+    assert hashed["explain"]["curve"] == []
+
+
+def test_extend_places_new_ids_and_tells_the_drift(hashrec: Run, log: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    assert hashrec("buckets", log, "--rows", "0.3", "--out", first).code == 0
+    more = tmp_path / "more.csv"
+    text = log.read_text()
+    one = text.splitlines()[1]
+    more.write_text(text + "999999," + one.split(",", 1)[1] + "\n")
+    done = hashrec("buckets", more, "--extend", first, "--out", second, "--json").json
+    assert done["drift"]["new_users"] == 1
+    assert done["drift"]["new_items"] == 0
+    assert 0 < done["drift"]["modularity_now"]
+    old, new = load_buckets(first), load_buckets(second)
+    assert len(new.users) == len(old.users) + 1
+    assert (new.users.buckets[:-1] == old.users.buckets).all()
+    said = hashrec("buckets", more, "--extend", first, "--out", second).out
+    assert "1 users and 0 items placed; modularity" in said

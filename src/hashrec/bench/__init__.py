@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from hashrec.bench.buckets import bench_buckets
 from hashrec.bench.propagation import bench_propagate
 from hashrec.bench.spectral import bench_spectral
 from hashrec.progress import Progress
@@ -20,4 +21,8 @@ class Bench(Protocol):
     ) -> dict[str, Any]: ...
 
 
-BENCHES: Mapping[str, Bench] = {"propagate": bench_propagate, "spectral": bench_spectral}
+BENCHES: Mapping[str, Bench] = {
+    "propagate": bench_propagate,
+    "spectral": bench_spectral,
+    "buckets": bench_buckets,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hashrec.bucketing.assignment import Assignment
 from hashrec.bucketing.buckets import METHODS, Buckets, buckets
+from hashrec.bucketing.drift import Drift, drift
 from hashrec.bucketing.method import BucketMethod
 from hashrec.bucketing.store import load_buckets, save_buckets
 
@@ -16,7 +17,9 @@ __all__ = [
     "Assignment",
     "BucketMethod",
     "Buckets",
+    "Drift",
     "buckets",
+    "drift",
     "load_buckets",
     "save_buckets",
 ]

@@ -11,17 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec.bucketing.assignment import Assignment
+from hashrec.bucketing.balanced import Balanced
 from hashrec.bucketing.budget import Budget, Rows, budget
 from hashrec.bucketing.double import DoubleHash
 from hashrec.bucketing.double_frequency import DoubleFrequency
+from hashrec.bucketing.double_graph import DoubleGraphHash
 from hashrec.bucketing.frequency import Frequency
 from hashrec.bucketing.full import Full
 from hashrec.bucketing.graph import GraphHash
+from hashrec.bucketing.leiden import LeidenHash
 from hashrec.bucketing.low_dim import LowDim
 from hashrec.bucketing.lsh import Lsh
 from hashrec.bucketing.lsh_structure import LshStructure
 from hashrec.bucketing.method import BucketMethod
 from hashrec.bucketing.modulo import Modulo
+from hashrec.bucketing.pyramid import Pyramid
 from hashrec.bucketing.quotient_remainder import QuotientRemainder
 from hashrec.bucketing.random import RandomHash
 from hashrec.bucketing.sides import sides_of
@@ -45,6 +49,10 @@ METHODS: Registry[BucketMethod] = Registry(
     LshStructure,
     Lsh,
     GraphHash,
+    LeidenHash,
+    DoubleGraphHash,
+    Balanced,
+    Pyramid,
 )
 
 

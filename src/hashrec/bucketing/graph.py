@@ -77,16 +77,15 @@ class GraphHash(BucketMethod):
             target = self._target(sides, graph, counts_users, counts_items, rows)
             found.append((self._meeting(graph, runs, target, sides.tied, rows is None), target))
             progress.advance()
+        (by_users, users_target), (by_items, items_target) = found[0], found[-1]
         reserve = self._reserves(sides, budget)
-        user_side, item_side = (
-            tabled(side, graph, run, counted, reserve=reserve, seed=seed)
-            for side, (run, _), counted in (
-                (users, found[0], found[0][1].users),
-                (items, found[-1], found[-1][1].items),
-            )
-        )
+        user_side = tabled(users, graph, by_users, users_target.users, reserve=reserve, seed=seed)
         if sides.tied:
             item_side = replace(user_side, side="item")
+        else:
+            item_side = tabled(
+                items, graph, by_items, items_target.items, reserve=reserve, seed=seed
+            )
         return Found(user_side, item_side, _facts(graph, runs, [run for run, _ in found]))
 
     def _cluster(self, graph: BipartiteGraph, gamma: float, tied: bool) -> Partition:

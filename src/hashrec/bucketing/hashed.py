@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -32,6 +32,10 @@ class Hashed:
         found = Universal(self.seed, self.stream).hash(keys(arrivals.ids, self.seed), self.rows)
         found += self.first_row
         return found
+
+    def shifted(self, rows: int) -> Hashed:
+        """Behind `rows` rows of others."""
+        return replace(self, first_row=self.first_row + rows)
 
     def scalars(self) -> dict[str, Any]:
         names = ("seed", "stream", "rows", "first_row")

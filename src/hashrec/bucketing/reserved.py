@@ -25,6 +25,10 @@ class Reserved:
     def place(self, arrivals: Arrivals) -> Buckets1:
         return np.full(len(arrivals), self.row, dtype=np.int32)
 
+    def shifted(self, rows: int) -> Reserved:
+        """Behind `rows` rows of others."""
+        return Reserved(self.row + rows)
+
     def scalars(self) -> dict[str, Any]:
         return {"row": self.row}
 

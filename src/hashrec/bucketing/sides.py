@@ -10,6 +10,7 @@ import pyarrow as pa
 import scipy.sparse
 
 from hashrec.bucketing.method import Side, Sides
+from hashrec.clustering import transposed
 from hashrec.csr import Csr
 from hashrec.errors import DataError, UsageError
 from hashrec.interactions import Interactions
@@ -46,7 +47,7 @@ def sides_of(
         )
     if tied and not user_ids.equals(item_ids):
         raise UsageError("tied sides must have the same ids", fix="leave tied out")
-    by_item, item_weights = _transposed(matrix, by_user)
+    by_item, item_weights = transposed(matrix, by_user)
     return Sides(
         Side("user", user_ids, matrix, by_user, _features("user", features[0], len(user_ids))),
         Side(
@@ -118,13 +119,6 @@ def _from_scipy(given: Any) -> tuple[Csr, Weights | None]:
     weights = _checked(rows.data)
     csr = Csr(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.shape[1])
     return _with_edges(csr), None if (weights == 1).all() else weights
-
-
-def _transposed(rows: Csr, weights: Weights | None) -> tuple[Csr, Weights | None]:
-    if weights is None:
-        return rows.transpose(), None
-    order = np.argsort(rows.indices, kind="stable")
-    return rows.transpose(), weights[order]
 
 
 def _features(side: str, given: npt.ArrayLike | None, n: int) -> npt.NDArray[np.float32] | None:

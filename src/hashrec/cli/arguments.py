@@ -130,6 +130,12 @@ def _buckets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("--method", default="graph", help="how they are found (graph)")
     parser.add_argument(
+        "--extend",
+        type=Path,
+        metavar="OLD.parquet",
+        help="instead of finding any: OLD's buckets, with the new ids of DATA placed in them",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -147,7 +153,9 @@ def _buckets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--tied", action="store_true", help="users and items are the same ids, and share buckets"
     )
     parser.add_argument(
-        "--explain", action="store_true", help="show the largest and the densest buckets by name"
+        "--explain",
+        action="store_true",
+        help="show the largest and the densest buckets by name, and modularity over gamma",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the sizes of buckets")
     _columns(parser)
@@ -171,7 +179,7 @@ def _inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "bench", "Measure this library beside its alternatives.")
-    parser.add_argument("name", metavar="NAME", help="propagate, spectral")
+    parser.add_argument("name", metavar="NAME", help="propagate, spectral, buckets")
     parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
     parser.add_argument("--repeats", type=_positive, default=5, help="of every measurement (5)")

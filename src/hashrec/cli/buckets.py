@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
-from hashrec.bucketing import Buckets, buckets, save_buckets
-from hashrec.bucketing.explain import Block, Explanation, Room, explain, size_histogram
+from hashrec.bucketing import (
+    METHODS,
+    Buckets,
+    Drift,
+    buckets,
+    drift,
+    load_buckets,
+    save_buckets,
+)
+from hashrec.bucketing.explain import (
+    Block,
+    CurvePoint,
+    Explanation,
+    Room,
+    explain,
+    resolution_curve,
+    size_histogram,
+)
+from hashrec.bucketing.sides import sides_of
 from hashrec.bucketing.store import describe_side
 from hashrec.bucketing.trio import check_place
 from hashrec.cli.drawing import draw
 from hashrec.cli.listening import listener, warnings_as_notes
 from hashrec.cli.output import check_file_path, print_json, print_table, write_text
 from hashrec.cli.reading import train_of
+from hashrec.clustering import BipartiteGraph, louvain, modularity
 from hashrec.component import read_setting, validate
 from hashrec.errors import UsageError
 from hashrec.interactions import Cleaning, Interactions
@@ -49,20 +67,25 @@ def run(options: argparse.Namespace) -> None:
         with clock.time("read"):
             log = train_of(options, _cleaning(options), progress)
         with clock.time("assign"):
-            found = _assign(options, log, progress)
-    explained = None
+            found, drifted = _found(options, log, progress)
+    explained, curve = None, []
     if options.explain:
         with clock.time("explain"):
-            explained = explain(found, log)
-    files = _write(options, found, clock)
+            explained, curve = explain(found, log), _curve(found, log)
+    files = _write(options, found, curve, clock)
     if options.json:
         result = _result(found, options, clock)
-        more = {} if explained is None else {"explain": explained.to_dict()}
+        more: dict[str, Any] = {} if drifted is None else {"drift": drifted.to_dict()}
+        if explained is not None:
+            more["explain"] = {**explained.to_dict(), "curve": [asdict(point) for point in curve]}
         print_json({**result, "files": files, **more})
     else:
         _show(found, options)
+        if drifted is not None:
+            _show_drift(drifted)
         if explained is not None:
             _show_explained(explained)
+            _show_curve(curve)
 
 
 def _check_places(options: argparse.Namespace) -> None:
@@ -88,13 +111,25 @@ def _cleaning(options: argparse.Namespace) -> Cleaning:
     )
 
 
+def _found(
+    options: argparse.Namespace, log: Interactions, progress: Progress
+) -> tuple[Buckets, Drift | None]:
+    """New buckets; or, with --extend, old ones with the new ids of the log."""
+    if options.extend is None:
+        return _assign(options, log, progress), None
+    old = load_buckets(options.extend)
+    drifted = drift(old, log) if _gamma(old.facts) else None
+    return old.extend(log), drifted
+
+
 def _assign(options: argparse.Namespace, log: Interactions, progress: Progress) -> Buckets:
+    method = METHODS.parse({"name": options.method, **dict(map(read_setting, options.set))})
     rows = options.rows
-    if rows is None and options.user_rows is None and options.item_rows is None:
+    if method.needs_rows and (rows, options.user_rows, options.item_rows) == (None, None, None):
         rows = _DEFAULT_ROWS
     return buckets(
         log,
-        {"name": options.method, **dict(map(read_setting, options.set))},
+        method,
         rows,
         user_rows=options.user_rows,
         item_rows=options.item_rows,
@@ -106,7 +141,9 @@ def _assign(options: argparse.Namespace, log: Interactions, progress: Progress) 
     )
 
 
-def _write(options: argparse.Namespace, found: Buckets, clock: _Clock) -> dict[str, int]:
+def _write(
+    options: argparse.Namespace, found: Buckets, curve: list[CurvePoint], clock: _Clock
+) -> dict[str, int]:
     """Bytes of each file of --out."""
     files: dict[str, int] = {}
     if options.out is not None:
@@ -115,20 +152,34 @@ def _write(options: argparse.Namespace, found: Buckets, clock: _Clock) -> dict[s
     if options.plot is not None:
         sides = (found.users, found.items)
         histograms = {str(side.side): size_histogram(side) for side in sides}
-        write_text(draw(histograms, _curve(found.facts)), options.plot)
+        write_text(
+            draw(histograms, [(point.gamma, point.modularity) for point in curve]), options.plot
+        )
     return files
 
 
-def _curve(facts: dict[str, Any]) -> list[tuple[float, float]]:
-    """(gamma, modularity) of the runs of a method that tells them."""
-    runs = facts.get("runs")
-    if not isinstance(runs, list):
+def _curve(found: Buckets, log: Interactions) -> list[CurvePoint]:
+    """Modularity over the resolution, around the one of the buckets; none for hashes."""
+    gamma = _gamma(found.facts)
+    if gamma is None:
         return []
-    return sorted(
-        (float(run["gamma"]), float(run["modularity"]))
-        for run in runs
-        if isinstance(run, dict) and {"gamma", "modularity"} <= set(run)
-    )
+    sides = sides_of(log)
+    graph = BipartiteGraph.build(sides.users.edges, sides.items.edges)
+
+    def cluster(resolution: float) -> tuple[Any, Any, float]:
+        partition = louvain(graph, resolution)
+        return partition.users, partition.items, modularity(graph, partition, resolution)
+
+    return resolution_curve(cluster, [gamma * 4.0**step for step in range(-3, 3)])
+
+
+def _gamma(facts: dict[str, Any]) -> float | None:
+    """The resolution the buckets were found with; the finest, where there are levels."""
+    levels = facts.get("levels")
+    if levels:
+        return _gamma(levels[-1])
+    found = facts.get("gamma", facts.get("user_gamma"))
+    return None if found is None else float(found)
 
 
 def _result(found: Buckets, options: argparse.Namespace, clock: _Clock) -> dict[str, Any]:
@@ -163,14 +214,30 @@ def _show(found: Buckets, options: argparse.Namespace) -> None:
         if options.dim is not None:
             rows[-1].append(side.table_bytes(options.dim))
     print_table(head if options.dim is None else [*head, "table bytes"], rows)
-    for name, fact in found.facts.items():
-        print(f"{name}: {_fact(fact)}")
+    for number, facts in enumerate(found.facts.get("levels", [found.facts])):
+        plain = {name: fact for name, fact in facts.items() if name != "runs"}
+        told = ", ".join(f"{name} {_fact(fact)}" for name, fact in plain.items())
+        if told:
+            print(f"level {number + 1}: {told}" if "levels" in found.facts else told)
 
 
 def _fact(fact: Any) -> str:
-    if isinstance(fact, float):
-        return f"{fact:.6g}"
-    return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
+    return f"{fact:.5g}" if isinstance(fact, float) else str(fact)
+
+
+def _show_drift(drifted: Drift) -> None:
+    print(
+        f"{drifted.new_users:,} users and {drifted.new_items:,} items placed; modularity "
+        f"{drifted.now:.4f}, of a fresh clustering {drifted.fresh:.4f}: clustering again "
+        + ("pays" if drifted.pays() else "does not pay")
+    )
+
+
+def _show_curve(curve: list[CurvePoint]) -> None:
+    if curve:
+        print("\nmodularity over the resolution")
+        head = ["gamma", "user communities", "item communities", "modularity"]
+        print_table(head, [list(asdict(point).values()) for point in curve])
 
 
 def _show_explained(explained: Explanation) -> None:

@@ -4,6 +4,7 @@ from hashrec.clustering.bipartite import BipartiteGraph, Partition
 from hashrec.clustering.engines import CLUSTERINGS, Clustering
 from hashrec.clustering.louvain import louvain
 from hashrec.clustering.modularity import modularity, modularity_oracle
+from hashrec.clustering.transpose import transposed
 
 __all__ = [
     "CLUSTERINGS",
@@ -13,4 +14,5 @@ __all__ = [
     "louvain",
     "modularity",
     "modularity_oracle",
+    "transposed",
 ]

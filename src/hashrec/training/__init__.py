@@ -6,7 +6,7 @@ small = hr.compress(model, {"users": b.users, "items": b.items}).model
 
 from __future__ import annotations
 
-import hashrec.training._require  # noqa: F401
+from hashrec.training import _require as _require
 from hashrec.training.compress import Compressed, Replaced, compress
 from hashrec.training.table import HashedEmbedding, HashedEmbeddingBag
 
