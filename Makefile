@@ -25,6 +25,9 @@ demo: .venv/run.ok
 	@echo
 	@echo "Nearest to libqt5network5:"
 	$(BIN)/hashrec similar $(MODEL) libqt5network5 -k 5
+	@echo
+	@echo "Which packages could share a row of an embedding table a tenth as long?"
+	$(BIN)/hashrec buckets debian --rows 0.1 --out $(MODEL)-buckets.parquet
 
 lint: .venv/dev.ok
 	$(BIN)/ruff check src tests tools
@@ -40,6 +43,7 @@ test: lint types
 bench: .venv/dev.ok
 	$(BIN)/hashrec bench propagate
 	$(BIN)/hashrec bench spectral
+	$(BIN)/hashrec bench buckets
 
 clean:
-	rm -rf .venv demo-model
+	rm -rf .venv demo-model demo-model-buckets.*

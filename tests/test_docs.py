@@ -106,6 +106,16 @@ def test_a_new_id_gets_a_bucket_and_the_old_ones_stay(page: dict[str, Any]) -> N
     assert loaded.fingerprint() == page["longer"].fingerprint()
 
 
+def test_a_drift_is_small_where_nothing_has_changed(page: dict[str, Any]) -> None:
+    assert page["report"].lost < 0.05
+    assert page["report"].pays() is False
+
+
+def test_tied_sides_share_their_buckets(page: dict[str, Any]) -> None:
+    rooms = page["rooms"]
+    assert (rooms.users.buckets == rooms.items.buckets).all()
+
+
 def database(log: Any, path: Path) -> sqlite3.Connection:
     """The log and the file as the page supposes them."""
     file = pq.read_table(path)
@@ -145,15 +155,18 @@ COMMANDS = re.findall(r"^    (hashrec buckets .*)$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_run(
+    command: str, page: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hr.save_buckets(page["b"], tmp_path / "buckets.parquet")  # `--extend` wants one
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(here(command))[1:]) == 0
 
 
 def test_there_are_commands_and_blocks_to_run() -> None:
     """Guards the guard: a changed layout must not leave nothing to test."""
-    assert len(COMMANDS) == 2
-    assert (len(blocks("python")), len(blocks("sql"))) == (8, 2)
+    assert len(COMMANDS) == 3
+    assert (len(blocks("python")), len(blocks("sql"))) == (10, 2)
 
 
 def table_keys(head: str) -> set[str]:

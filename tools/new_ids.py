@@ -5,7 +5,7 @@
 Hides a tenth of the items, clusters the rest, extends, and compares with a clustering of
 everything. Agreement is over pairs (hidden item, item in view): those together in both, over those
 together in either. The same for items in view tells how much two clusterings differ anyway, and a
-random placement what chance gives. With `--train`, LightGCN's recall with both assignments.
+random placement what chance gives.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ _HOMES = {
     "TimeSplit": "interactions",
     "UserSplit": "interactions",
     "buckets": "bucketing",
-    "drift": "bucketing",
     "compress": "training",
+    "drift": "bucketing",
     "load": "recommender",
     "load_buckets": "bucketing",
     "open_index": "search",
@@ -70,8 +70,8 @@ __all__ = [
     "UserSplit",
     "__version__",
     "buckets",
-    "drift",
     "compress",
+    "drift",
     "load",
     "load_buckets",
     "open_index",
@@ -82,7 +82,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from hashrec.bucketing import Assignment, Buckets, buckets, load_buckets, save_buckets
+    from hashrec.bucketing import (
+        Assignment,
+        Buckets,
+        buckets,
+        drift,
+        load_buckets,
+        save_buckets,
+    )
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
     from hashrec.encoders import Spectral
     from hashrec.errors import HashrecError

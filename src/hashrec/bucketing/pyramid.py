@@ -37,7 +37,7 @@ class Pyramid(BucketMethod):
 
     name: ClassVar[str] = "pyramid"
 
-    shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=8)] = (0.05, 0.25, 0.7)
+    shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=8)] = (0.05, 0.15, 0.3, 0.5)
     user_exponent: Annotated[float, Field(ge=0, le=2)] = 1.0
     item_exponent: Annotated[float, Field(ge=0, le=2)] = 0.5
 

@@ -150,7 +150,7 @@ def _check_bounds(bounds: Any, n: int) -> None:
     """On the CPU, where looking costs no waiting: raises UsageError for bounds of no bags."""
     if bounds.device.type != "cpu":
         return
-    if not len(bounds) or bounds[0] != 0 or bounds[-1] != n or False:
+    if not len(bounds) or bounds[0] != 0 or bounds[-1] != n or (bounds.diff() < 0).any():
         raise UsageError(
             "the offsets do not cut the positions into bags",
             expected=f"numbers ascending from 0 to {n} at most",
