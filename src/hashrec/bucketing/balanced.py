@@ -1,4 +1,4 @@
-"""`balanced`: communities alike in size, and a second bucket for every user."""
+"""`balanced`: item buckets more alike in size, and a second bucket for every user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Balanced(GraphHash):
     """Balanced co-clustering after BACO (arXiv 2604.18351), found with our own moves.
 
     Chance expects an edge in proportion to the user's degree and to the item's to a smaller
-    power, so popular items do not shrink their communities; and a user's vector is the mean of
+    power, so popular items do not shrink their communities (item buckets are more alike in size,
+    user buckets less); and a user's vector is the mean of
     the rows of the two communities where they gain most. Differs from BACO: Louvain instead of
     five rounds of label propagation, the resolution found for the budget, and the second index
     is not charged to the rows but reported with `index_bytes`.

@@ -42,8 +42,8 @@ class GraphHash(BucketMethod):
         largest: the largest share of a side's ids that may share a row; cut beyond it.
         engine: who clusters.
         user_exponent, item_exponent: chance expects an edge in proportion to (user degree) **
-            user_exponent * (item degree) ** item_exponent. 1 is Barber's modularity, 0 the
-            constant Potts model, in which communities are alike in size.
+            user_exponent * (item degree) ** item_exponent. 1 and 1 are Barber's modularity, 0 and
+            0 the constant Potts model, which counts heads instead of edges.
     """
 
     name: ClassVar[str] = "graph"
