@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -341,7 +342,7 @@ def test_a_pyramid_is_its_levels_stacked() -> None:
     assert gammas == sorted(gammas)
     for side in (found.users, found.items):
         ranges = [(column.min(), column.max()) for column in side.buckets.T]
-        assert all(low[1] < high[0] for low, high in zip(ranges, ranges[1:], strict=False))
+        assert all(low[1] < high[0] for low, high in itertools.pairwise(ranges))
         assert len(np.unique(side.buckets, axis=0)) > len(set(side.buckets[:, 3].tolist()))
 
 

@@ -153,6 +153,11 @@ class TestPositionsThatNobodyHas:
         with pytest.raises(UsageError, match=message):
             kind(TWO_WAYS, 2)(torch.tensor([[0, position, 3]]))
 
+    def test_minus_one_is_not_the_last(self) -> None:
+        """Where looking is too dear (on an accelerator), torch itself must stop."""
+        with pytest.raises(IndexError, match="out of range"):
+            HashedEmbedding(TWO_WAYS, 2).rows_of(torch.tensor([-1]))
+
     def test_floats_are_no_positions(self) -> None:
         message = "positions of a wrong dtype; expected int32 or int64; got torch.float32"
         with pytest.raises(UsageError, match=message):
@@ -228,6 +233,7 @@ class TestBag:
     ) -> None:
         table, judge = self.pair(combiner, padding, mode=mode, sparse=sparse)
         self.check(table, judge, torch.tensor([[0, 3, 1], [3, 3, 3], [2, 2, 0]], dtype=dtype))
+        assert table.weight.grad.is_sparse is sparse
 
     @pytest.mark.parametrize("last", [False, True])
     @pytest.mark.parametrize("padding", [None, 3])
@@ -327,6 +333,12 @@ class TestStartingFromAFullTable:
             by_hand([[0], [0]], 1, [[1.0], [2.0]]), torch.tensor([[2.0], [8.0]])
         )
         assert table.weight.tolist() == [[pytest.approx(3.6)]]
+
+    def test_weights_that_cancel_use_no_row(self) -> None:
+        """Id 0 takes row 0 once and leaves it once; so row 0 gets the mean of all."""
+        assignment = by_hand([[0, 0], [1, 1]], 2, [[1.0, -1.0], [0.5, 0.5]])
+        table = HashedEmbedding.from_full(assignment, torch.tensor([[4.0], [8.0]]))
+        assert table.weight.tolist() == [[6], [8]]
 
     def test_a_row_nobody_uses_under_sum(self) -> None:
         """Two such rows make an id that comes later the mean vector."""

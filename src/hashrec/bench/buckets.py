@@ -13,7 +13,7 @@ from hashrec.errors import MissingExtraError
 from hashrec.interactions import planted, read_parts
 from hashrec.progress import Progress
 
-__all__ = ["bench_buckets"]
+__all__ = ["bench_buckets", "peak_above"]
 
 _RESOLUTIONS = (1.0, 50.0, 200.0)
 
@@ -103,17 +103,29 @@ def _ratios(table: list[dict[str, Any]], key: str, above: str, below: str) -> li
 
 
 def _bytes_per_edge(rows: Csr) -> float | None:
-    """The peak of memory over what was there before, and the input itself; None without /proc.
+    """The input and the peak above it, over the edges; None where no peak is told.
 
     The finest resolution keeps the most communities, so its peak is the highest.
     """
+
+    def run() -> None:
+        graph = BipartiteGraph.build(rows, transposed(rows)[0])
+        CLUSTERINGS["louvain"]().cluster(graph, max(_RESOLUTIONS))
+
+    grown = peak_above(run)
+    if grown is None:
+        return None
+    return (grown + rows.indices.nbytes + rows.offsets.nbytes) / len(rows.indices)
+
+
+def peak_above(run: Callable[[], object]) -> int | None:
+    """Bytes by which the memory of this process rises at most during `run`; None without /proc."""
     if not _reset_peak():
+        run()
         return None
     before = _status("VmRSS")
-    graph = BipartiteGraph.build(rows, transposed(rows)[0])
-    CLUSTERINGS["louvain"]().cluster(graph, max(_RESOLUTIONS))
-    grown = max(_status("VmHWM") - before, 0)
-    return (grown + rows.indices.nbytes + rows.offsets.nbytes) / len(rows.indices)
+    run()
+    return max(_status("VmHWM") - before, 0)
 
 
 def _reset_peak() -> bool:

@@ -24,10 +24,10 @@ class Balanced(GraphHash):
 
     Chance expects an edge in proportion to the user's degree and to the item's to a smaller
     power, so popular items do not shrink their communities (item buckets are more alike in size,
-    user buckets less); and a user's vector is the mean of
-    the rows of the two communities where they gain most. Differs from BACO: Louvain instead of
-    five rounds of label propagation, the resolution found for the budget, and the second index
-    is not charged to the rows but reported with `index_bytes`.
+    user buckets less); and a user's vector is the mean of the rows of the two communities where
+    they gain most. Differs from BACO: Louvain instead of five rounds of label propagation, the
+    resolution found for the budget, and the second index is not charged to the rows but reported
+    with `index_bytes`.
 
     Attributes:
         second: which ids get a second bucket.
