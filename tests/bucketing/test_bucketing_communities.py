@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hashrec as hr
-from hashrec.bucketing import Assignment, buckets, drift, load_buckets, save_buckets
+from hashrec.bucketing import Assignment, Buckets, buckets, drift, load_buckets, save_buckets
 from hashrec.bucketing.arrivals import Arrivals
 from hashrec.bucketing.hashed import Hashed
 from hashrec.bucketing.neighbours import Neighbours, best_of_each
@@ -176,6 +176,77 @@ def test_the_same_buckets_on_every_machine() -> None:
     found = buckets(hr.read("debian"), "graph", 0.25)
     assert found.rows == 4680
     assert found.fingerprint()[:16] == "7931dcf96182e6c9"
+
+
+# What a hostile reading found.
+
+
+@pytest.mark.parametrize("gamma", [None, 1.0, 1e6])
+@pytest.mark.parametrize("budget", [{"rows": 2}, {"user_rows": 1, "item_rows": 1}, {"rows": 3}])
+def test_communities_of_one_side_do_not_stop_the_merging(
+    gamma: float | None, budget: dict[str, int]
+) -> None:
+    """Once a pair of neighbours in order of strength could be a user's and an item's, saving no
+    row, and the budget was silently exceeded."""
+    options = {"name": "graph", "edgeless": "hash", **({} if gamma is None else {"gamma": gamma})}
+    found = buckets(sparse(np.diag([1.0, 10, 100, 1000])), options, **budget)
+    assert found.rows == sum(budget.values())
+
+
+def test_a_bound_that_no_budget_allows_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"largest: the bound on bucket sizes contradicts .*450"):
+        buckets(planted(300, 150, communities=10, degree=80, noise=0.5, seed=0).interactions,
+                {"name": "graph", "largest": 0.001}, 100)  # fmt: skip
+
+
+def test_a_tight_bound_is_met_by_regrouping() -> None:
+    """Five rows of eight users each are the only way; merging pairs does not find it."""
+    dense = np.zeros((40, 8))
+    dense[np.arange(40), np.arange(40) % 8] = 1
+    dense[0] = 1
+    options = {"name": "graph", "largest": 0.2, "edgeless": "hash"}
+    found = buckets(sparse(dense), options, user_rows=5, item_rows=8)
+    assert found.users.sizes.tolist() == [8] * 5
+    assert found.items.rows == 8
+
+
+def test_the_bound_holds_without_a_budget() -> None:
+    found = buckets(log(), {"name": "graph", "gamma": 0.01, "largest": 0.1})
+    assert found.users.sizes.max() <= 30
+
+
+def test_where_each_may_have_a_row_nobody_shares() -> None:
+    found = buckets(log(), "graph", user_rows=300, item_rows=20)
+    assert (found.users.sizes == 1).all()
+    assert found.items.rows == 20
+    dense = np.vstack([log().to_scipy().toarray(), np.zeros((30, 150))])
+    with_lonely = buckets(sparse(dense), "graph", 1.0)
+    assert (with_lonely.users.sizes == 1).all()
+    assert len(with_lonely.users) == 330
+
+
+def test_tied_ids_with_edges_one_way_can_be_set_apart() -> None:
+    """Once 0 / 0; a warning is an error here."""
+    rng = np.random.default_rng(0)
+    upper = np.triu(rng.random((60, 60)) < 0.1, 1)
+    found = buckets(sparse(upper), {"name": "graph", "edgeless": "hash"}, 118, tied=True)
+    assert found.users.rows == 59
+
+
+def test_weights_matter_to_those_who_come_later() -> None:
+    """A newcomer with a heavy edge to one room and two light ones to another."""
+    data = planted(60, 40, communities=2, degree=10, noise=0.0, seed=0)
+    found = buckets(data.interactions, {"name": "graph", "gamma": 0.5})
+    one, two = (np.flatnonzero(data.item_communities == c)[:2] for c in (0, 1))
+    later = hr.read(pa.table({"user": [100] * 3, "item": [one[0], two[0], two[1]]}))
+    heavy = np.where(later.items.take(later.matrix.indices).to_numpy() == one[0], 5.0, 1.0)
+
+    def room(extended: Buckets) -> int:
+        row = extended.users.buckets[-1, 0]
+        return int(data.user_communities[np.flatnonzero(extended.users.buckets[:, 0] == row)[0]])
+
+    assert room(found.extend(later)) == 1
+    assert room(found.extend(later, weights=heavy)) == 0
 
 
 # Merging and setting apart.

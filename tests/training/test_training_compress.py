@@ -261,7 +261,12 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "register",
-        ["register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"],
+        [
+            "register_forward_hook",
+            "register_forward_pre_hook",
+            "register_full_backward_hook",
+            "register_full_backward_pre_hook",
+        ],
     )
     def test_hooks(self, register: str) -> None:
         table = nn.Embedding(6, 2)

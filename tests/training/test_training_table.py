@@ -321,9 +321,10 @@ class TestStartingFromAFullTable:
         assert table.weight.tolist() == [[3, 0], [3, 3], [3, 2]]
         assert full.tolist() == [[3, 0], [1, 2], [5, 4]]
 
-    def test_the_padding_counts_for_nothing(self) -> None:
+    @pytest.mark.parametrize("vector", [100.0, float("nan"), float("inf")])
+    def test_the_padding_counts_for_nothing(self, vector: float) -> None:
         assignment = by_hand([[0], [1], [1]], 3)
-        full = torch.tensor([[3.0], [100], [5]])
+        full = torch.tensor([[3.0], [vector], [5]])
         table = HashedEmbedding.from_full(assignment, full, padding_idx=-2)
         assert table.weight.tolist() == [[3], [5], [4]]
 

@@ -28,7 +28,8 @@ from hashrec.bucketing.modulo import Modulo
 from hashrec.bucketing.pyramid import Pyramid
 from hashrec.bucketing.quotient_remainder import QuotientRemainder
 from hashrec.bucketing.random import RandomHash
-from hashrec.bucketing.sides import sides_of
+from hashrec.bucketing.sides import sides_of, weights_of
+from hashrec.clustering import transposed
 from hashrec.component import Registry
 from hashrec.csr import Csr
 from hashrec.interactions import Interactions
@@ -82,21 +83,32 @@ class Buckets:
         parts = f"{self.users.fingerprint()} {self.items.fingerprint()}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def extend(self, interactions: Interactions) -> Buckets:
+    def extend(
+        self,
+        interactions: Interactions,
+        *,
+        weights: npt.ArrayLike | None = None,
+        half_life: float | None = None,
+    ) -> Buckets:
         """With the ids of `interactions` that have no bucket yet; the others do not move.
 
         A new id is placed by the rule of its method: graph methods look at the ids it has met
-        that have buckets, hashes at the id itself.
+        that have buckets, hashes at the id itself. Give `weights` or `half_life` where the
+        buckets were found with them: they are part of what a newcomer gains.
         """
-        matrix = interactions.matrix
+        by_user = weights_of(interactions, weights, half_life)
+        by_item, item_weights = transposed(interactions.matrix, by_user)
         users, new_users = _newcomers(self.users, interactions.users.array)
         items, new_items = _newcomers(self.items, interactions.items.array)
-        by_user = _met(matrix, new_users, items)
-        by_item = _met(matrix.transpose(), new_items, users)
         return replace(
             self,
-            users=self.users.extend(interactions.users.take(new_users), by_user),
-            items=self.items.extend(interactions.items.take(new_items), by_item),
+            users=self.users.extend(
+                interactions.users.take(new_users),
+                *_met(interactions.matrix, by_user, new_users, items),
+            ),
+            items=self.items.extend(
+                interactions.items.take(new_items), *_met(by_item, item_weights, new_items, users)
+            ),
         )
 
 
@@ -164,14 +176,22 @@ def _newcomers(
     return positions, np.flatnonzero(positions < 0)
 
 
-def _met(rows: Csr, newcomers: npt.NDArray[np.int64], opposite: npt.NDArray[np.int32]) -> Csr:
-    """The newcomers' rows, in positions of the other side's assignment; strangers are left out."""
+def _met(
+    rows: Csr,
+    weights: npt.NDArray[np.float32] | None,
+    newcomers: npt.NDArray[np.int64],
+    opposite: npt.NDArray[np.int32],
+) -> tuple[Csr, npt.NDArray[np.float32] | None]:
+    """The newcomers' rows, in positions of the other side's assignment, and their weights;
+    strangers are left out."""
     met = rows.take(newcomers)
-    columns = opposite[met.indices]
-    known = columns >= 0
-    return Csr.from_pairs(
-        met.row_of_entry[known],
-        columns[known],
-        n_rows=len(newcomers),
-        n_columns=int(opposite.max(initial=-1)) + 1,
-    )
+    columns, row = opposite[met.indices], met.row_of_entry
+    known = np.flatnonzero(columns >= 0)
+    order = known[np.lexsort((columns[known], row[known]))]
+    lengths = np.bincount(row[order], minlength=len(newcomers))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    found = Csr(offsets, columns[order], int(opposite.max(initial=-1)) + 1)
+    if weights is None:
+        return found, None
+    starts = rows.offsets[:-1][newcomers] - met.offsets[:-1]
+    return found, weights[np.arange(len(row)) + np.repeat(starts, met.lengths)][order]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hashrec.bucketing.arrivals import Arrivals
 from hashrec.bucketing.buckets import Buckets
@@ -58,12 +59,19 @@ class Drift:
         }
 
 
-def drift(buckets: Buckets, interactions: Interactions) -> Drift:
+def drift(
+    buckets: Buckets,
+    interactions: Interactions,
+    *,
+    weights: npt.ArrayLike | None = None,
+    half_life: float | None = None,
+) -> Drift:
     """Compares `buckets` with a fresh clustering of `interactions`, which hold all edges of today.
 
     Users are labelled by their row of the finest level and every item joins the label where it
     gains most, for the old buckets and for the fresh ones alike, so that merged or divided rows
-    of the items do not count. Raises UsageError for a method that clusters nothing.
+    of the items do not count. `weights` and `half_life` as in `hashrec.buckets`: those that the
+    buckets were found with. Raises UsageError for a method that clusters nothing.
     """
     rule = buckets.users.rules[-1]
     gamma = _gamma(buckets.facts)
@@ -73,14 +81,16 @@ def drift(buckets: Buckets, interactions: Interactions) -> Drift:
             name=buckets.method.name,
             expected="buckets found in the graph (graph, leiden, balanced, pyramid ...)",
         )
-    sides = sides_of(interactions)
+    sides = sides_of(interactions, weights=weights, half_life=half_life)
     graph = BipartiteGraph.build(
         sides.users.edges,
         sides.items.edges,
+        sides.users.weights,
+        sides.items.weights,
         user_exponent=rule.exponent,
         item_exponent=_item_exponent(buckets),
     )
-    today = buckets.extend(interactions)
+    today = buckets.extend(interactions, weights=weights, half_life=half_life)
     here = today.users.positions(interactions.users.array)
     rows = today.users.buckets[here, _finest(today)]
     fresh = louvain(graph, gamma)

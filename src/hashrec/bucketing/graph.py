@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from hashrec.bucketing.budget import Budget
 from hashrec.bucketing.method import BucketMethod, Found, Sides
 from hashrec.bucketing.resolution import Run, Runs, searched
-from hashrec.bucketing.rows import Target, met
-from hashrec.bucketing.tabled import tabled
+from hashrec.bucketing.rows import Target, bounded, met
+from hashrec.bucketing.tabled import Fate, tabled
 from hashrec.clustering import (
     CLUSTERINGS,
     BipartiteGraph,
@@ -39,7 +39,8 @@ class GraphHash(BucketMethod):
         gamma: the resolution, instead of the search. Without a budget, the communities as found.
         edgeless: ids without edges, now and later: `reserved`, the last row of the table, kept
             for them alone; `hash`, any row, by their id.
-        largest: the largest share of a side's ids that may share a row; cut beyond it.
+        largest: the largest share of a side's ids that may share a row; cut beyond it. The row
+            reserved for ids without edges is not bounded.
         engine: who clusters.
         user_exponent, item_exponent: chance expects an edge in proportion to (user degree) **
             user_exponent * (item degree) ** item_exponent. 1 and 1 are Barber's modularity, 0 and
@@ -78,14 +79,12 @@ class GraphHash(BucketMethod):
             found.append((self._meeting(graph, runs, target, sides.tied, rows is None), target))
             progress.advance()
         (by_users, users_target), (by_items, items_target) = found[0], found[-1]
-        reserve = self._reserves(sides, budget)
-        user_side = tabled(users, graph, by_users, users_target.users, reserve=reserve, seed=seed)
+        fates = self._fates(sides, budget)
+        user_side = tabled(users, graph, by_users, users_target.users, fates[0], seed)
         if sides.tied:
             item_side = replace(user_side, side="item")
         else:
-            item_side = tabled(
-                items, graph, by_items, items_target.items, reserve=reserve, seed=seed
-            )
+            item_side = tabled(items, graph, by_items, items_target.items, fates[1], seed)
         return Found(user_side, item_side, _facts(graph, runs, [run for run, _ in found]))
 
     def _cluster(self, graph: BipartiteGraph, gamma: float, tied: bool) -> Partition:
@@ -96,24 +95,32 @@ class GraphHash(BucketMethod):
 
     def _demands(self, sides: Sides, budget: Budget) -> list[tuple[bool, bool, int | None]]:
         """What is to be met: (users count, items count, rows), one or one for each side."""
-        reserved = int(self._reserves(sides, budget))
+        reserved = [int(fate == "reserved") for fate in self._fates(sides, budget)]
         if budget.free:
             return [(True, not sides.tied, None)]
         if sides.tied:
             if budget.users != budget.items:
                 raise UsageError("tied sides share their rows", expected="user_rows = item_rows",
                                  got=f"{budget.users} and {budget.items}")  # fmt: skip
-            return [(True, False, _left("rows", budget.total // 2, reserved, 1))]
+            return [(True, False, _left("rows", budget.total // 2, reserved[0], 1))]
         if budget.users is None or budget.items is None:
-            return [(True, True, _left("rows", budget.total, 2 * reserved, 2))]
+            return [(True, True, _left("rows", budget.total, sum(reserved), 2))]
         return [
-            (True, False, _left("user_rows", budget.users, reserved, 1)),
-            (False, True, _left("item_rows", budget.items, reserved, 1)),
+            (True, False, _left("user_rows", budget.users, reserved[0], 1)),
+            (False, True, _left("item_rows", budget.items, reserved[1], 1)),
         ]
 
-    def _reserves(self, sides: Sides, budget: Budget) -> bool:
-        """Not where every id may have a row of its own: there nobody shares."""
-        return self.edgeless == "reserved" and (budget.free or budget.total < sides.n)
+    def _fates(self, sides: Sides, budget: Budget) -> tuple[Fate, Fate]:
+        """What becomes of the edgeless ids of each side: `own` rows where there is one for each
+        id, else what `edgeless` says."""
+        per_side = budget.users is not None and budget.items is not None
+        rows = (budget.users, budget.items) if per_side else (budget.total, budget.total)
+        ids = (len(sides.users), len(sides.items)) if per_side else (sides.n, sides.n)
+        fates: list[Fate] = [
+            "own" if not budget.free and (wanted or 0) >= n else self.edgeless
+            for wanted, n in zip(rows, ids, strict=True)
+        ]
+        return fates[0], fates[1]
 
     def _target(
         self, sides: Sides, graph: BipartiteGraph, users: bool, items: bool, rows: int | None
@@ -124,7 +131,7 @@ class GraphHash(BucketMethod):
         nodes = int(met_users.sum() + met_items.sum())
         largest = [max(1, int(self.largest * n)) for n in (graph.n_users, graph.n_items)]
         return Target(nodes if rows is None else min(rows, nodes), met_users, met_items,
-                      (largest[0], largest[1]))  # fmt: skip
+                      (largest[0], largest[1]), sides.tied)  # fmt: skip
 
     def _meeting(
         self, graph: BipartiteGraph, runs: Runs, target: Target, tied: bool, free: bool
@@ -134,7 +141,9 @@ class GraphHash(BucketMethod):
         else:
             run = searched(graph, runs, target)
         partition = self._finished(graph, run, tied)
-        if not free:
+        if free:
+            partition = bounded(partition, target)
+        else:
             partition = met(graph, partition, run.resolution, target)
         if tied:
             partition = Partition.of(partition.users, partition.users)

@@ -60,9 +60,8 @@ class Pyramid(BucketMethod):
     def _parts(self, sides: Sides, budget: Budget) -> list[Budget]:
         """The budget of each level; the last takes what rounding leaves."""
         users, items = budget.users, budget.items
-        totals = self._split("rows", budget.total, 2)
         if users is None or items is None:
-            return [Budget(total) for total in totals]
+            return [Budget(total) for total in self._split("rows", budget.total, 2)]
         pairs = zip(
             self._split("user_rows", users, 1), self._split("item_rows", items, 1), strict=True
         )

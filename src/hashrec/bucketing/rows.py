@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from hashrec.clustering import BipartiteGraph, Partition
 from hashrec.clustering.network import Network, aggregate
+from hashrec.errors import UsageError
 from hashrec.kernels import kernel
 
-__all__ = ["Target", "met"]
+__all__ = ["Target", "bounded", "met"]
 
 Mask = npt.NDArray[np.bool_]
 _NO_WEIGHTS = np.zeros(0, dtype=np.float32)
@@ -25,12 +26,20 @@ class Target:
         rows: of the sides counted, at most the nodes counted.
         users, items: which nodes count: those with edges, of the sides that the budget is for.
         largest: (users, items), the most nodes of a side that may share a row.
+        tied: users and items are the same ids; then users count for both.
     """
 
     rows: int
     users: Mask
     items: Mask
     largest: tuple[int, int]
+    tied: bool = False
+
+    @property
+    def least(self) -> int:
+        """The fewest rows that the bound on sizes allows."""
+        sides = zip((self.users, self.items), self.largest, strict=True)
+        return sum(-(-int(mask.sum()) // most) for mask, most in sides)
 
     @property
     def nodes(self) -> int:
@@ -56,13 +65,22 @@ def met(
     """The partition with as many rows as the target says, or one fewer.
 
     Too few: nodes leave. Too many: communities merge, those first whose union costs the least
-    modularity. A merger may save two rows where one was too many.
+    modularity; a merger may save two rows where one was too many. Raises UsageError where the
+    bound on sizes allows no such partition.
     """
-    partition = _split_giants(partition, target)
+    if target.least > target.rows:
+        raise UsageError(
+            "the bound on bucket sizes contradicts the budget",
+            name="largest",
+            expected=f"at least {target.least} rows for it",
+            got=f"{target.rows} rows",
+        )
+    partition = bounded(partition, target)
     surplus = target.count(partition) - target.rows
     while surplus > 0:
         merged = _merged(graph, partition, resolution, target, surplus)
-        if merged is None:  # the bound on sizes forbids what the budget demands
+        if merged is None:  # no two communities fit together any more
+            partition = _regrouped(partition, target)
             break
         partition = merged
         surplus = target.count(partition) - target.rows
@@ -74,41 +92,47 @@ def _merged(
 ) -> Partition | None:
     """Disjoint pairs of communities merged until `surplus` rows are saved, as far as one go can."""
     network = aggregate(graph, partition)
-    held = target.held(partition)
-    first, second = _pairs(network, resolution / graph.total)
-    saved = sum(side[first].astype(np.int64) & side[second] for side in held)
-    useful = saved > 0
-    into = np.arange(len(network), dtype=np.int32)
+    k = len(network)
     sizes = np.stack(
-        [np.bincount(side, minlength=len(network)) for side in (partition.users, partition.items)]
-    )
-    done = _match(
-        first[useful], second[useful], np.asarray(saved)[useful], surplus, sizes,
-        np.array(target.largest), into,
+        [
+            np.bincount(labels[counted], minlength=k)
+            for labels, counted in (
+                (partition.users, target.users), (partition.items, target.items)
+            )
+        ]
     )  # fmt: skip
+    first, second = _pairs(network, resolution / graph.total, sizes)
+    saved = ((sizes[:, first] > 0) & (sizes[:, second] > 0)).sum(axis=0)
+    into = np.arange(k, dtype=np.int32)
+    useful = saved > 0
+    done = _match(
+        first[useful], second[useful], saved[useful], surplus, sizes, np.array(target.largest), into
+    )
     if not done:
         return None
     return Partition.of(into[partition.users], into[partition.items])
 
 
-def _pairs(network: Network, rate: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pairs to try, the cheapest first: every community with its best neighbour, and, for those
-    of no use to any neighbour, in order of strength."""
+def _pairs(
+    network: Network, rate: float, sizes: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pairs to try, the cheapest first: every community with its best neighbour; then, side by
+    side, the smallest with the next. Where the two smallest do not fit together, no two do."""
     rows = np.repeat(np.arange(len(network)), np.diff(network.offsets))
     gains = network.weights - rate * (
         network.users[rows] * network.items[network.indices]
         + network.items[rows] * network.users[network.indices]
     )
     order = np.lexsort((network.indices, -gains, rows))
-    starts = network.offsets[:-1][np.diff(network.offsets) > 0]
-    best = order[starts]
+    best = order[network.offsets[:-1][np.diff(network.offsets) > 0]]
     best = best[np.argsort(-gains[best], kind="stable")]
-    size = network.users + network.items
-    chain = np.argsort(size, kind="stable")
-    return (
-        np.concatenate([rows[best], chain[:-1]]).astype(np.int64),
-        np.concatenate([network.indices[best], chain[1:]]).astype(np.int64),
-    )
+    first, second = [rows[best]], [network.indices[best].astype(np.int64)]
+    for side in sizes:
+        chain = np.argsort(side, kind="stable")
+        chain = chain[side[chain] > 0]
+        first.append(chain[:-1])
+        second.append(chain[1:])
+    return np.concatenate(first), np.concatenate(second)
 
 
 @kernel
@@ -135,6 +159,27 @@ def _match(  # type: ignore[no-untyped-def]
     return done
 
 
+def _regrouped(partition: Partition, target: Target) -> Partition:
+    """The nodes counted, in the order of their communities, cut into runs of equal length: the
+    last resort of a bound so tight that communities do not fit together."""
+    counts = [int(mask.sum()) for mask in (target.users, target.items)]
+    least = [-(-n // most) for n, most in zip(counts, target.largest, strict=True)]
+    spare, linked = target.rows - sum(least), max(sum(counts), 1)
+    users = min(least[0] + spare * counts[0] // linked, counts[0])
+    rows = users, min(target.rows - users, counts[1])
+    labels = []
+    for side, counted, n, runs, shift in zip(
+        (partition.users, partition.items), (target.users, target.items), counts, rows,
+        (0, rows[0]), strict=True,
+    ):  # fmt: skip
+        nodes = np.flatnonzero(counted)
+        order = nodes[np.argsort(side[nodes], kind="stable")]
+        cut = side.astype(np.int64) + sum(rows)  # those not counted stay as they are
+        cut[order] = shift + np.arange(n) * runs // max(n, 1)
+        labels.append(cut)
+    return Partition.of(*labels)
+
+
 def _set_apart(
     graph: BipartiteGraph, partition: Partition, target: Target, wanted: int
 ) -> Partition:
@@ -151,9 +196,12 @@ def _set_apart(
                 _NO_WEIGHTS if graph.item_weights is None else graph.item_weights,
                 partition.items, partition.users),
     )  # fmt: skip
+    strengths = graph.user_strength, graph.item_strength
+    if target.tied:
+        inside, strengths = (inside[0] + inside[1],) * 2, (strengths[0] + strengths[1],) * 2
     users, items = partition.users.copy(), partition.items.copy()
     candidates = []
-    sides = ((users, target.users, graph.user_strength), (items, target.items, graph.item_strength))
+    sides = ((users, target.users, strengths[0]), (items, target.items, strengths[1]))
     for number, ((labels, counted, strength), kept) in enumerate(zip(sides, inside, strict=True)):
         free = _not_the_anchor(labels, kept, counted)
         share = kept[free] / strength[free]
@@ -187,7 +235,7 @@ def _inside(offsets, indices, weights, labels, other_labels):  # type: ignore[no
     return found
 
 
-def _split_giants(partition: Partition, target: Target) -> Partition:
+def bounded(partition: Partition, target: Target) -> Partition:
     """Sides of communities that are too large, cut into runs of positions, each a community."""
     labels, fresh = [], partition.n_communities
     for side, counted, most in zip(

@@ -15,7 +15,7 @@ from hashrec.csr import Csr
 from hashrec.errors import DataError, UsageError
 from hashrec.interactions import Interactions
 
-__all__ = ["sides_of"]
+__all__ = ["sides_of", "weights_of"]
 
 Weights = npt.NDArray[np.float32]
 Features = tuple[npt.ArrayLike | None, npt.ArrayLike | None]
@@ -33,7 +33,7 @@ def sides_of(
     if isinstance(interactions, Interactions):
         user_ids, item_ids = interactions.users.array, interactions.items.array
         matrix = _with_edges(interactions.matrix)
-        by_user = _weights_of(interactions, weights, half_life)
+        by_user = weights_of(interactions, weights, half_life)
     elif scipy.sparse.issparse(interactions):
         if weights is not None or half_life is not None:
             raise UsageError("weights beside a sparse matrix", expected="its stored values alone")
@@ -63,9 +63,10 @@ def _with_edges(matrix: Csr) -> Csr:
     return matrix
 
 
-def _weights_of(
+def weights_of(
     log: Interactions, weights: npt.ArrayLike | None, half_life: float | None
 ) -> Weights | None:
+    """(n_interactions,) float32 beside `log.matrix.indices`, or None where all are one."""
     if half_life is not None:
         if weights is not None:
             raise UsageError("both weights and a half-life", expected="one of the two")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +16,9 @@ from hashrec.bucketing.reserved import Reserved
 from hashrec.bucketing.resolution import Run
 from hashrec.clustering import BipartiteGraph
 
-__all__ = ["tabled"]
+__all__ = ["Fate", "tabled"]
+
+Fate = Literal["reserved", "hash", "own"]
 
 
 def tabled(
@@ -22,22 +26,27 @@ def tabled(
     graph: BipartiteGraph,
     run: Run,
     counted: npt.NDArray[np.bool_],
-    *,
-    reserve: bool,
+    fate: Fate,
     seed: int,
 ) -> Assignment:
     """A row for each community that has members of this side, in the order of labels.
 
     Args:
         counted: (n,) the ids that have edges and so a community.
-        reserve: whether the last row is kept for the others; they are hashed over all rows else.
+        fate: of the others: `reserved`, the last row, kept for them; `hash`, any row by their
+            id; `own`, a row each. Those who come later without edges are hashed in the last case.
     """
     labels = run.partition.users if side.name == "user" else run.partition.items
     used, rows_of_counted = np.unique(labels[counted], return_inverse=True)
-    rows = len(used) + int(reserve)
-    fallback = Reserved(rows - 1) if reserve else Hashed(seed, f"{side.name} edgeless", rows)
+    lonely = np.flatnonzero(~counted)
+    rows = len(used) + {"reserved": 1, "hash": 0, "own": len(lonely)}[fate]
+    fallback = (
+        Reserved(rows - 1) if fate == "reserved" else Hashed(seed, f"{side.name} edgeless", rows)
+    )
     buckets = fallback.place(Arrivals(side.ids, 0))
     buckets[counted] = rows_of_counted
+    if fate == "own":
+        buckets[lonely] = len(used) + np.arange(len(lonely), dtype=np.int32)
     row_of = np.full(run.partition.n_communities, -1, dtype=np.int32)
     row_of[used] = np.arange(len(used), dtype=np.int32)
     rule = _rule(side, graph, run, row_of, rows, fallback)

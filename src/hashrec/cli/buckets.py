@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     explained, curve = None, []
     if options.explain:
         with clock.time("explain"):
-            explained, curve = explain(found, log), _curve(found, log)
+            explained, curve = explain(found, log), _curve(found, log, options)
     files = _write(options, found, curve, clock)
     if options.json:
         result = _result(found, options, clock)
@@ -118,8 +118,9 @@ def _found(
     if options.extend is None:
         return _assign(options, log, progress), None
     old = load_buckets(options.extend)
-    drifted = drift(old, log) if _gamma(old.facts) else None
-    return old.extend(log), drifted
+    half_life = options.half_life
+    drifted = drift(old, log, half_life=half_life) if _gamma(old.facts) else None
+    return old.extend(log, half_life=half_life), drifted
 
 
 def _assign(options: argparse.Namespace, log: Interactions, progress: Progress) -> Buckets:
@@ -158,16 +159,23 @@ def _write(
     return files
 
 
-def _curve(found: Buckets, log: Interactions) -> list[CurvePoint]:
+def _curve(found: Buckets, log: Interactions, options: argparse.Namespace) -> list[CurvePoint]:
     """Modularity over the resolution, around the one of the buckets; none for hashes."""
     gamma = _gamma(found.facts)
     if gamma is None:
         return []
-    sides = sides_of(log)
-    graph = BipartiteGraph.build(sides.users.edges, sides.items.edges)
+    sides = sides_of(log, half_life=options.half_life, tied=options.tied)
+    graph = BipartiteGraph.build(
+        sides.users.edges,
+        sides.items.edges,
+        sides.users.weights,
+        sides.items.weights,
+        user_exponent=getattr(found.method, "user_exponent", 1.0),
+        item_exponent=getattr(found.method, "item_exponent", 1.0),
+    )
 
     def cluster(resolution: float) -> tuple[Any, Any, float]:
-        partition = louvain(graph, resolution)
+        partition = louvain(graph, resolution, tied=options.tied)
         return partition.users, partition.items, modularity(graph, partition, resolution)
 
     return resolution_curve(cluster, [gamma * 4.0**step for step in range(-3, 3)])

@@ -103,8 +103,7 @@ def _only_degrees(engine: str, graph: BipartiteGraph, tied: bool) -> None:
     if tied:
         raise UsageError("this engine cannot tie rows to columns", name=engine,
                          fix="use the engine louvain or leiden")  # fmt: skip
-    degrees = np.bincount(graph.by_user.indices, graph.user_weights, minlength=graph.n_items)
-    if not np.allclose(degrees, graph.item_strength):
+    if (graph.user_power[0], graph.item_power[0]) != (1.0, 1.0):
         raise UsageError("this engine knows Barber's null model only", name=engine,
                          fix="use the engine louvain or leiden")  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse
+from scipy.sparse.csgraph import connected_components
 
 from hashrec.clustering.bipartite import BipartiteGraph, Labels, Partition
 from hashrec.clustering.halves import half_passes
@@ -96,11 +98,21 @@ def _climb(network: Network, labels: Labels, rate: float, refine: bool) -> tuple
         parts = _dense(refined(network, labels, rate) if refine else labels)
         n_parts = int(parts.max(initial=-1)) + 1
         if n_parts == len(network) or (not moved and not refine):
-            return total, labels[whole]
+            return total, (_connected(network, labels) if refine else labels)[whole]
         community = np.empty(n_parts, dtype=np.int32)
         community[parts] = labels
         network, whole = coarsen(network, parts, n_parts), parts[whole]
         labels = _dense(community) if refine else np.arange(n_parts, dtype=np.int32)
+
+
+def _connected(network: Network, labels: Labels) -> Labels:
+    """Labels in which communities that the last moves tore apart are several: a gain, if any."""
+    n = len(network)
+    rows = np.repeat(np.arange(n), np.diff(network.offsets))
+    inside = labels[rows] == labels[network.indices]
+    ends = rows[inside], network.indices[inside]
+    links = scipy.sparse.coo_array((np.ones(len(ends[0]), dtype=np.bool_), ends), shape=(n, n))
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int32)
 
 
 def _dense(labels: Labels) -> Labels:

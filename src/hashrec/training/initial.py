@@ -70,6 +70,8 @@ class Mixture:
         starts = np.arange(n + 1, dtype=np.int64) * ways
         matrix = sp.csr_array((shares.ravel(), columns, starts), shape=(n, self.rows))
         matrix.sum_duplicates()
+        # A stored zero times a NaN of the skipped vector is NaN.
+        matrix.eliminate_zeros()
         return matrix
 
     def _mean(self, full: npt.NDArray[Any]) -> Float:

@@ -13,6 +13,7 @@ from hashrec.errors import UsageError
 __all__ = ["check_replaceable"]
 
 TABLES = (nn.Embedding, nn.EmbeddingBag)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def check_replaceable(model: Any, path: str, assignment: Assignment) -> Any:
@@ -68,7 +69,7 @@ def _lost(table: Any) -> str:
         return f"{kind.__name__}, whose own forward would be lost"
     if "weight" not in table._parameters:
         return "a weight that is computed (a parametrization)"
-    if table._forward_hooks or table._forward_pre_hooks or table._backward_hooks:
+    if any(getattr(table, hooks) for hooks in HOOKS):
         return "hooks, which would be lost"
     return ""
 
