@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
@@ -51,12 +54,12 @@ def louvain(
     base = aggregate(graph, first) if tied or refine else None
     for _ in range(iterations):
         if base is None:
-            moved, partition = _fine_moves(graph, partition, resolution)
-            nodes, network = partition, aggregate(graph, partition)
-            labels = np.arange(len(network), dtype=np.int32)
+            moved, nodes = _fine_moves(graph, partition, resolution)
+            labels = np.arange(nodes.n_communities, dtype=np.int32)
         else:
-            moved, nodes, network = 0, first, base
-            labels = _labels_of(first, partition)
+            moved, nodes, labels = 0, first, _labels_of(first, partition)
+        # A network is made where it is used up: held here, it would outlive the coarser ones.
+        network = partial(aggregate, graph, nodes) if base is None else partial(_same, base)
         climbed, labels = _climb(network, labels, rate, refine)
         partition = Partition.of(labels[nodes.users], labels[nodes.items])
         if not moved + climbed:
@@ -87,9 +90,15 @@ def _fine_moves(
     return moved, Partition.of(users, items)
 
 
-def _climb(network: Network, labels: Labels, rate: float, refine: bool) -> tuple[int, Labels]:
+def _same(network: Network) -> Network:
+    return network
+
+
+def _climb(
+    first: Callable[[], Network], labels: Labels, rate: float, refine: bool
+) -> tuple[int, Labels]:
     """Moves, aggregates and moves again until nothing moves; labels of the nodes it began with."""
-    total = 0
+    network, total = first(), 0
     whole = np.arange(len(network), dtype=np.int32)  # the node of `network` each first node is in
     while True:
         labels = labels.copy()
