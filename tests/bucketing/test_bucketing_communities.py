@@ -238,8 +238,12 @@ def test_weights_matter_to_those_who_come_later() -> None:
     data = planted(60, 40, communities=2, degree=10, noise=0.0, seed=0)
     found = buckets(data.interactions, {"name": "graph", "gamma": 0.5})
     one, two = (np.flatnonzero(data.item_communities == c)[:2] for c in (0, 1))
-    later = hr.read(pa.table({"user": [100] * 3, "item": [one[0], two[0], two[1]]}))
-    heavy = np.where(later.items.take(later.matrix.indices).to_numpy() == one[0], 5.0, 1.0)
+    known = {"user": [5] * 2, "item": [two[0], one[0]]}  # stands before, with weights of its own
+    new = {"user": [100] * 3, "item": [one[0], two[0], two[1]]}
+    later = hr.read(pa.table({key: known[key] + new[key] for key in new}))
+    items = later.items.take(later.matrix.indices).to_numpy()
+    of_new = later.matrix.row_of_entry == 1
+    heavy = np.where((items == one[0]) == of_new, 5.0, 1.0)
 
     def room(extended: Buckets) -> int:
         row = extended.users.buckets[-1, 0]

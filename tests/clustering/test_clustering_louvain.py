@@ -232,6 +232,18 @@ def test_refined_parts_lie_inside_communities_and_are_connected(
         assert count == 1
 
 
+def test_a_node_loosely_tied_to_its_community_is_no_part_of_any() -> None:
+    """x and y are tied by 1 and would gain .95 together, but each misses 5 of what chance expects
+    between it and the community; at a lower rate they join."""
+    network = Network(
+        np.array([0, 1, 2, 2]), np.array([1, 0], np.int32), np.array([1, 1], np.int32),
+        np.array([1.0, 0, 100]), np.array([0.0, 1, 100]),
+    )  # fmt: skip
+    whole = np.zeros(3, dtype=np.int32)
+    assert refined(network, whole, 0.05).tolist() == [0, 1, 2]
+    assert refined(network, whole, 0.005).tolist() == [1, 1, 2]
+
+
 # The whole.
 
 
