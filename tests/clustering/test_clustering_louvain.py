@@ -22,6 +22,7 @@ from hashrec.clustering import (
     transposed,
 )
 from hashrec.clustering.halves import half_passes
+from hashrec.clustering.louvain import _climb
 from hashrec.clustering.moves import local_moves
 from hashrec.clustering.network import Network, aggregate, coarsen
 from hashrec.clustering.refine import refined
@@ -368,3 +369,23 @@ def test_foreign_engines_refuse_what_they_cannot(
         monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"is not installed.*hashrec\[{name}\]"):
         CLUSTERINGS[name]().cluster(graph_of(dense), 1.0)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_networks_too_large_to_be_held_beside_a_coarser_one_are_made_again(refine: bool) -> None:
+    graph, _ = planted_graph()
+    nodes = Partition.of(np.arange(graph.n_users), graph.n_users + np.arange(graph.n_items))
+    base = aggregate(graph, nodes)
+
+    def made(labels: npt.NDArray[np.int32], k: int) -> Network:
+        sizes.append(k)
+        return base if k == len(base) else coarsen(base, labels, k)
+
+    found, calls = [], []
+    for fine in (0, 2**62):
+        sizes: list[int] = []
+        labels = np.arange(graph.n, dtype=np.int32)
+        found.append(_climb(made, labels, 2.0 / graph.total, refine, fine))
+        calls.append(len(sizes))
+    assert calls[0] > calls[1] == 1
+    assert found[0][0] == found[1][0] and np.array_equal(found[0][1], found[1][1])

@@ -58,9 +58,8 @@ def louvain(
             labels = np.arange(nodes.n_communities, dtype=np.int32)
         else:
             moved, nodes, labels = 0, first, _labels_of(first, partition)
-        # A network is made where it is used up: held here, it would outlive the coarser ones.
-        network = partial(aggregate, graph, nodes) if base is None else partial(_same, base)
-        climbed, labels = _climb(network, labels, rate, refine)
+        source = partial(_aggregated, graph, nodes) if base is None else partial(_coarsened, base)
+        climbed, labels = _climb(source, labels, rate, refine, fine=len(graph.by_user.indices))
         partition = Partition.of(labels[nodes.users], labels[nodes.items])
         if not moved + climbed:
             break
@@ -90,16 +89,24 @@ def _fine_moves(
     return moved, Partition.of(users, items)
 
 
-def _same(network: Network) -> Network:
-    return network
+def _aggregated(graph: BipartiteGraph, nodes: Partition, labels: Labels, k: int) -> Network:
+    return aggregate(graph, Partition(labels[nodes.users], labels[nodes.items], k))
+
+
+def _coarsened(base: Network, labels: Labels, k: int) -> Network:
+    return base if k == len(base) else coarsen(base, labels, k)
 
 
 def _climb(
-    first: Callable[[], Network], labels: Labels, rate: float, refine: bool
+    source: Callable[[Labels, int], Network], labels: Labels, rate: float, refine: bool, fine: int
 ) -> tuple[int, Labels]:
-    """Moves, aggregates and moves again until nothing moves; labels of the nodes it began with."""
-    network, total = first(), 0
-    whole = np.arange(len(network), dtype=np.int32)  # the node of `network` each first node is in
+    """Moves, aggregates and moves again until nothing moves; labels of the nodes it began with.
+
+    `source` makes the network of any communities of these nodes. Beyond `fine` entries a network
+    is given up before the coarser one is made, again from the source: two would not fit.
+    """
+    whole = np.arange(len(labels), dtype=np.int32)  # the node of `network` each first node is in
+    network, total = source(whole, len(whole)), 0
     while True:
         labels = labels.copy()
         moved = local_moves(network, labels, rate)
@@ -110,7 +117,12 @@ def _climb(
             return total, (_connected(network, labels) if refine else labels)[whole]
         community = np.empty(n_parts, dtype=np.int32)
         community[parts] = labels
-        network, whole = coarsen(network, parts, n_parts), parts[whole]
+        whole = parts[whole]
+        if len(network.indices) > fine:
+            del network
+            network = source(whole, n_parts)
+        else:
+            network = coarsen(network, parts, n_parts)
         labels = _dense(community) if refine else np.arange(n_parts, dtype=np.int32)
 
 
