@@ -165,8 +165,9 @@ def _regrouped(partition: Partition, target: Target) -> Partition:
     counts = [int(mask.sum()) for mask in (target.users, target.items)]
     least = [-(-n // most) for n, most in zip(counts, target.largest, strict=True)]
     spare, linked = target.rows - sum(least), max(sum(counts), 1)
-    users = min(least[0] + spare * counts[0] // linked, counts[0])
-    rows = users, min(target.rows - users, counts[1])
+    users = least[0] + spare * counts[0] // linked
+    users = min(max(users, target.rows - counts[1]), counts[0])  # a side takes no row for nobody
+    rows = users, target.rows - users
     labels = []
     for side, counted, n, runs, shift in zip(
         (partition.users, partition.items), (target.users, target.items), counts, rows,
