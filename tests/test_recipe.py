@@ -93,7 +93,7 @@ def test_toml_reads_as_the_same_recipe(tmp_path: Path) -> None:
 def test_the_default_recipe_is_a_one_bit_spectral_model() -> None:
     recipe = Recipe()
     assert (recipe.encoder, recipe.codes) == (Spectral(dim=512), SignCodes())
-    assert (recipe.users, recipe.user_codes) == ("computed", FloatCodes(bits=32))
+    assert (recipe.users, recipe.user_codes) == ("auto", FloatCodes(bits=32))
     assert recipe.holdout == UserSplit(test=0.2)
 
 

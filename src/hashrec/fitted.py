@@ -83,14 +83,15 @@ class Fitted:
         trains none has none.
         """
         users = self.user_codes
+        learned = self.facts.get("encoder", {})
         return {
             "bytes_per_item": self.item_codes.bytes_per_row,
             "bytes_per_user": 0 if users is None else users.bytes_per_row,
             "item_bytes": self.item_codes.n_bytes,
             "user_bytes": 0 if users is None else users.n_bytes,
             "seen_bytes": sum(array.nbytes for array in _seen_arrays(self.seen).values()),
-            "table_rows": 0,
-            "table_bytes": 0,
+            "table_rows": learned.get("table_rows", 0),
+            "table_bytes": learned.get("table_bytes", 0),
         }
 
     def save(self, path: str | Path) -> dict[str, int]:

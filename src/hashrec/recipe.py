@@ -15,9 +15,10 @@ from pydantic import Field, field_validator
 
 from hashrec.codes import CODERS, Coder, FloatCodes, SignCodes
 from hashrec.component import Component, Registry, nearest, read_setting, validate
-from hashrec.encoders import ENCODERS, Encoder, Spectral
+from hashrec.encoders import ENCODERS, Encoder, Spectral, TrainedEncoder
 from hashrec.errors import RecipeError
 from hashrec.interactions import SPLITS, Cleaning, Split, UserSplit
+from hashrec.learning import Table, Training
 
 __all__ = ["Recipe"]
 
@@ -27,6 +28,8 @@ _REGISTRIES: Mapping[str, Registry[Any]] = {
     "user_codes": CODERS,
     "holdout": SPLITS,
 }
+# Sections of one kind each: options without a name.
+_SECTIONS: Mapping[str, type[Component]] = {"data": Cleaning, "table": Table, "training": Training}
 
 
 class Recipe(Component):
@@ -35,10 +38,11 @@ class Recipe(Component):
     Attributes:
         seed: of the one generator from which every draw of a fit comes.
         data: what is dropped while reading.
-        encoder: what gives vectors. codes: how item vectors are stored.
+        encoder: what gives vectors. table, training: which rows an encoder that trains has, and
+            how it is trained. codes: how item vectors are stored.
         users: `computed`: a user is computed from their seen items' codes whenever asked for and
             takes no bytes (only for encoders that can fold histories in); `stored`: the encoder's
-            own user vectors are coded and kept.
+            own user vectors are coded and kept; `auto`: stored where users were learned.
         user_codes: how user vectors are coded before they meet the items: float by default; with
             `sign`, both sides are bits and searches are several times faster.
         holdout: the split that measures a fit where no test part is given.
@@ -49,8 +53,10 @@ class Recipe(Component):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     data: Cleaning = Cleaning()
     encoder: Encoder = Spectral()
+    table: Table = Table()
+    training: Training = Training()
     codes: Coder = SignCodes()
-    users: Literal["computed", "stored"] = "computed"
+    users: Literal["auto", "computed", "stored"] = "auto"
     user_codes: Coder = FloatCodes()
     holdout: Split = UserSplit(test=0.2)
 
@@ -59,13 +65,20 @@ class Recipe(Component):
     def _from_registry(cls, value: Any, info: Any) -> Any:
         return _REGISTRIES[info.field_name].parse(_named(info.field_name, value))
 
-    @field_validator("data", mode="before")
+    @field_validator(*_SECTIONS, mode="before")
     @classmethod
-    def _cleaning(cls, value: Any) -> Any:
+    def _section(cls, value: Any, info: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
         options = {key: option for key, option in value.items() if key != "name"}
-        return validate(Cleaning, options, where="data")
+        return validate(_SECTIONS[info.field_name], options, where=info.field_name)
+
+    @property
+    def users_are_computed(self) -> bool:
+        """What `users` says; `auto` stores what was learned."""
+        if self.users == "auto":
+            return not isinstance(self.encoder, TrainedEncoder)
+        return self.users == "computed"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; `Recipe.from_dict` gives it back."""

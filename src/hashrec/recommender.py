@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashrec.codes import Codes, Rotation
+from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
 from hashrec.evaluation import Ranking, Report, evaluate
 from hashrec.fitted import Fitted
 from hashrec.interactions import Heldout, Ids, Interactions
+from hashrec.learning import Task
+from hashrec.learning.task import Watch
 from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
 from hashrec.search import Hits, Index, TopK, open_index
@@ -26,6 +28,9 @@ from hashrec.search import Hits, Index, TopK, open_index
 __all__ = ["Recommender", "load"]
 
 Unknown = Literal["error", "skip"]
+Vectors = npt.NDArray[np.float32]
+
+_WATCHED = 10_000  # users measured at every evaluation of training, drawn once
 
 
 class Recommender:
@@ -44,21 +49,50 @@ class Recommender:
 
     # --- making -------------------------------------------------------------------------------
 
-    def fit(self, train: Interactions, *, progress: Progress = SILENT) -> Recommender:
-        """Encodes and codes; returns itself. Same recipe and data, same bytes."""
+    def fit(
+        self, train: Interactions, *, progress: Progress = SILENT, **options: Any
+    ) -> Recommender:
+        """Encodes and codes; returns itself. Same recipe and data, same bytes.
+
+        `options` are those of `encode`.
+        """
         began = time.perf_counter()
-        encoding = self.encode(train, progress=progress)
+        encoding = self.encode(train, progress=progress, **options)
         return self.code(train, encoding, seconds={"encode": time.perf_counter() - began})
 
-    def encode(self, train: Interactions, *, progress: Progress = SILENT) -> Encoding:
-        """The first half of `fit`: float vectors. Raises DataError where there are no data."""
+    def encode(
+        self,
+        train: Interactions,
+        *,
+        epochs: int | None = None,
+        folder: Path | None = None,
+        stage: str = "fit",
+        features: Mapping[str, Vectors] | None = None,
+        listeners: Sequence[Callable[[Mapping[str, Any]], None]] = (),
+        progress: Progress = SILENT,
+    ) -> Encoding:
+        """The first half of `fit`: float vectors. Raises DataError where there are no data.
+
+        For encoders that train (`hashrec.learning.Task` says more):
+
+        Args:
+            epochs: to run, where they were chosen before.
+            folder: where checkpoints and the journal go; a run that was killed goes on from them.
+            stage: tells this fit from others that keep things there.
+            features: {"user": (n_users, f), "item": (n_items, f)} float32 by position.
+            listeners: told of every event of training.
+        """
         if train.n_interactions == 0:
             raise DataError("there are no interactions to learn from")
-        rng = np.random.default_rng(self.recipe.seed)
-        encoding = self.recipe.encoder.encode(train.matrix, rng, progress)
-        if encoding.fold_in is None and self.recipe.users == "computed":
+        recipe = self.recipe
+        task = Task(
+            train, recipe.seed, recipe.table, recipe.training, epochs, features or {},
+            watcher(recipe.seed), hardest, folder, stage, tuple(listeners), progress,
+        )  # fmt: skip
+        encoding = recipe.encoder.fit(task)
+        if encoding.fold_in is None and recipe.users_are_computed:
             raise RecipeError(
-                f"encoder {self.recipe.encoder.name} cannot compute users from histories",
+                f"encoder {recipe.encoder.name} cannot compute users from histories",
                 fix='set users to "stored"',
             )
         return encoding
@@ -74,7 +108,7 @@ class Recommender:
         rotation = Rotation(kind, encoding.items.shape[1], recipe.seed)
         items = recipe.codes.quantise(rotation.apply(encoding.items), rotation)
         users = None
-        if recipe.users == "stored":
+        if not recipe.users_are_computed:
             users = recipe.user_codes.quantise(rotation.apply(encoding.users), rotation)
         spent = {**(seconds or {}), "code": time.perf_counter() - began}
         facts = {
@@ -319,6 +353,39 @@ def _relevant_ties(
     seen_key = seen.row_of_entry * n_items + seen.indices
     outside = ~np.isin(key, listed_key) & ~np.isin(key, seen_key)
     return np.bincount(owner[outside & (scores == last[owner])], minlength=len(rows))
+
+
+def watcher(seed: int) -> Callable[[Interactions, Interactions], Watch]:
+    """How training measures vectors: recall@20 and NDCG@20 of all, or of some, users."""
+
+    def watching(train: Interactions, valid: Interactions) -> Watch:
+        rng = np.random.default_rng(seed)
+        users = np.flatnonzero(valid.matrix.lengths)
+        if len(users) > _WATCHED:
+            users = np.sort(rng.choice(users, _WATCHED, replace=False))
+        keep = np.isin(valid.matrix.row_of_entry, users)
+        rows, columns = valid.matrix.row_of_entry[keep], valid.matrix.indices[keep]
+        part = valid.with_matrix(
+            Csr.from_pairs(rows, columns, n_rows=valid.n_users, n_columns=valid.n_items)
+        )
+
+        def watch(users: Vectors, items: Vectors) -> Mapping[str, float]:
+            model = Recommender(Recipe(codes=FloatCodes(), users="stored"))
+            report = model.code(train, Encoding(users, items, None)).evaluate(part, [20])
+            return {key: report.metrics[key] for key in ("recall@20", "ndcg@20")}
+
+        return watch
+
+    return watching
+
+
+def hardest(users: Vectors, items: Vectors, seen: Csr, k: int) -> npt.NDArray[np.int32]:
+    """(n_users, k) the best unseen items by one-bit codes; -1 where there are no more."""
+    coder = SignCodes()
+    index = open_index(coder.encode(items))
+    found = index.search(coder.encode(users), k, exclude=seen)
+    missing = k - found.positions.shape[1]
+    return np.pad(found.positions, ((0, 0), (0, missing)), constant_values=-1)
 
 
 def _unit(codes: Codes) -> Codes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from hashrec.artifact import check_target
 from hashrec.csr import Csr
-from hashrec.encoders import Encoding
+from hashrec.encoders import Encoding, TrainedEncoder
 from hashrec.errors import DataError
 from hashrec.evaluation.protocols import protocol_named
 from hashrec.interactions import Interactions, Parts
@@ -34,6 +34,9 @@ class Job:
         recipe: of the model. out: the folder to write.
         ks, protocol: of the evaluation. measure: whether to evaluate at all.
         refit: where a test part had to be held out, fit again on everything before writing.
+        fresh: do not go on from checkpoints of a fit that was interrupted.
+        features: see `Recommender.encode`; by position, the same for all parts.
+        listeners: likewise.
     """
 
     recipe: Recipe
@@ -42,6 +45,16 @@ class Job:
     protocol: str = "lightgcn"
     measure: bool = True
     refit: bool = True
+    fresh: bool = False
+    features: Mapping[str, Any] = field(default_factory=dict)
+    listeners: Sequence[Callable[[Mapping[str, Any]], None]] = ()
+
+    @property
+    def folder(self) -> Path | None:
+        """Beside the model: where an encoder that trains keeps checkpoints and its journal."""
+        if not isinstance(self.recipe.encoder, TrainedEncoder):
+            return None
+        return self.out.with_name(self.out.name + ".training")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +90,8 @@ def run(
     clock = _Clock({"read": read_seconds})
     with clock.time("split"):
         train, test, held_out = _parts(parts, job)
-    encoding, model = _fit(train, job.recipe, clock, progress)
+    _forget(job, only_if=job.fresh)
+    encoding, model = _fit(train, job, "fit", None, clock, progress)
     result: dict[str, Any] = {}
     if test is not None:
         with clock.time("evaluate"):
@@ -87,10 +101,12 @@ def run(
         assert parts.train is not None
         progress.note("fitting again on everything, for the model that is written")
         result["refitted"] = True
-        _, model = _fit(parts.train, job.recipe, clock, progress)
+        epochs = encoding.facts.get("epochs")
+        _, model = _fit(parts.train, job, "everything", epochs, clock, progress)
     model = model.with_facts(metrics=result, data=parts.train.report.to_dict())
     with clock.time("write"):
         files = model.save(job.out)
+        _forget(job)
     result |= _sizes(model, files) | {
         "seconds": _rounded(clock.seconds),
         "peak_rss_mb": peak_rss_mb(),
@@ -121,14 +137,24 @@ def _union(one: Interactions, other: Interactions) -> Interactions:
 
 
 def _fit(
-    train: Interactions, recipe: Recipe, clock: _Clock, progress: Progress
+    train: Interactions, job: Job, stage: str, epochs: int | None, clock: _Clock, progress: Progress
 ) -> tuple[Encoding, Recommender]:
-    model = Recommender(recipe)
+    model = Recommender(job.recipe)
     with clock.time("encode"):
-        encoding = model.encode(train, progress=progress)
+        encoding = model.encode(
+            train, epochs=epochs, folder=job.folder, stage=stage, features=job.features,
+            listeners=job.listeners, progress=progress,
+        )  # fmt: skip
     with clock.time("code"):
         model.code(train, encoding)
     return encoding, model
+
+
+def _forget(job: Job, *, only_if: bool = True) -> None:
+    """Removes the checkpoints of this model; the journal stays."""
+    if only_if and job.folder is not None:
+        for kept in job.folder.glob("*.safetensors"):
+            kept.unlink(missing_ok=True)
 
 
 def _measure(

@@ -75,6 +75,16 @@ def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
     )
+    for side in ("user", "item"):
+        parser.add_argument(
+            f"--{side}-features", metavar="FILE",
+            help=f"a row for each {side}, the id first, for encoders that take features",
+        )  # fmt: skip
+    parser.add_argument(
+        "--fresh", action="store_true", help="do not go on from checkpoints of a training stopped"
+    )
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log training there")
+    parser.add_argument("--mlflow", action="store_true", help="log training to MLflow")
 
 
 def _evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

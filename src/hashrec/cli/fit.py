@@ -10,6 +10,8 @@ from hashrec.artifact import check_target
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
 from hashrec.cli.reading import cuts, parts_of
+from hashrec.interactions import Parts, read_features
+from hashrec.progress import Progress
 from hashrec.recipe import Recipe
 from hashrec.workflow import Job, Outcome
 from hashrec.workflow import run as run_job
@@ -31,12 +33,44 @@ def run(options: argparse.Namespace) -> None:
         protocol=options.protocol,
         measure=not options.no_evaluate,
         refit=not options.no_refit,
+        fresh=options.fresh,
+        features=_features(options, parts, progress),
+        listeners=_listeners(options),
     )
     outcome = run_job(parts, job, read_seconds=time.perf_counter() - began, progress=progress)
     if options.json:
         print_json(outcome.result)
     else:
         _show(outcome, options)
+
+
+def _features(options: argparse.Namespace, parts: Parts, progress: Progress) -> dict[str, Any]:
+    """The numbers of the sides that have a file of them; all parts share positions."""
+    found = {}
+    for side, ids in (("user", parts.train.users), ("item", parts.train.items)):
+        path = getattr(options, f"{side}_features")
+        if path is not None:
+            features = read_features(path, ids)
+            progress.note(
+                f"{path}: {len(features.names)} features of {len(ids):,} {side}s, "
+                f"{features.missing:,} of whom it does not know"
+            )
+            found[side] = features.values
+    return found
+
+
+def _listeners(options: argparse.Namespace) -> list[Any]:
+    """Those who are told of training. Imported here: each needs a package of its own."""
+    found: list[Any] = []
+    if options.tensorboard is not None:
+        from hashrec.training.listeners import TensorBoard
+
+        found.append(TensorBoard(options.tensorboard))
+    if options.mlflow:
+        from hashrec.training.listeners import MlFlow
+
+        found.append(MlFlow())
+    return found
 
 
 def _show(outcome: Outcome, options: argparse.Namespace) -> None:
@@ -57,5 +91,10 @@ def _show(outcome: Outcome, options: argparse.Namespace) -> None:
         f"{options.out}: {result['model_bytes']:,} bytes; {result['bytes_per_item']:g} an item, "
         f"{result['bytes_per_user']:g} a user; peak memory {result['peak_rss_mb']:,.0f} MB"
     )
+    if result["table_rows"]:
+        print(
+            f"tables: {result['table_rows']:,} rows, "
+            f"{result['table_bytes']:,} bytes with their index"
+        )
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result["seconds"].items())
     print(f"seconds: {spent}")

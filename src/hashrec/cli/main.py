@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    # numba and torch bring a GNU OpenMP each, and the threads of one would spin, for want of work,
+    # on the cores that the other computes on. Only read when these libraries load, so set here.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     if options.threads is not None:
         from hashrec.threads import set_threads
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from hashrec.component import Component
 from hashrec.csr import Csr
 from hashrec.graph import propagate
 from hashrec.graph.operator import degree_power
-from hashrec.progress import SILENT, Progress
+from hashrec.learning import Task
 
 __all__ = ["Encoder", "Encoding", "FoldIn"]
 
@@ -60,14 +61,12 @@ class Encoding:
     users: Vectors
     items: Vectors
     fold_in: FoldIn | None
-    facts: dict[str, float | int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Encoder(Component):
-    """Options of one encoder; `encode` does the work."""
+    """Options of one encoder; `fit` does the work."""
 
     @abstractmethod
-    def encode(
-        self, interactions: Csr, rng: np.random.Generator, progress: Progress = SILENT
-    ) -> Encoding:
-        """Vectors from the training interactions (n_users, n_items)."""
+    def fit(self, task: Task) -> Encoding:
+        """Vectors of every user and item of the task's interactions."""

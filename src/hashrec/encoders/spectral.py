@@ -21,8 +21,10 @@ from pydantic import Field
 from hashrec.csr import Csr
 from hashrec.encoders.base import Encoder, Encoding, FoldIn
 from hashrec.encoders.svd import truncated_svd
+from hashrec.errors import RecipeError
 from hashrec.graph import BipartiteOperator
 from hashrec.graph.operator import degree_power
+from hashrec.learning import Table, Task
 from hashrec.progress import SILENT, Progress
 
 __all__ = ["Spectral"]
@@ -50,6 +52,16 @@ class Spectral(Encoder):
     oversampling: Annotated[int, Field(ge=0)] = 32
     max_iterations: Annotated[int, Field(ge=1)] = 3
     tolerance: Annotated[float, Field(ge=0)] = 0.0
+
+    def fit(self, task: Task) -> Encoding:
+        """Raises RecipeError for a compressed table: nothing is learned here that has rows."""
+        if task.table != Table():
+            raise RecipeError(
+                "the spectral encoder has no table to compress", name="table",
+                got=f"table.method={task.table.method.name}",
+                fix="choose a trained encoder, or leave the table as it is",
+            )  # fmt: skip
+        return self.encode(task.log.matrix, np.random.default_rng(task.seed), task.progress)
 
     def encode(
         self, interactions: Csr, rng: np.random.Generator, progress: Progress = SILENT

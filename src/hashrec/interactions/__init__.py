@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hashrec.interactions.builtin import BUILTIN
 from hashrec.interactions.cleaning import Cleaning
+from hashrec.interactions.features import Features, read_features
 from hashrec.interactions.files import Parts, read, read_parts
 from hashrec.interactions.heldout import Heldout
 from hashrec.interactions.ids import Ids
@@ -27,6 +28,7 @@ __all__ = [
     "BUILTIN",
     "SPLITS",
     "Cleaning",
+    "Features",
     "Heldout",
     "Ids",
     "Interactions",
@@ -40,5 +42,6 @@ __all__ = [
     "UserSplit",
     "planted",
     "read",
+    "read_features",
     "read_parts",
 ]

@@ -21,7 +21,7 @@ from hashrec.interactions.formats.frame import open_frame
 from hashrec.interactions.formats.sparse import open_sparse
 from hashrec.interactions.log import Interactions
 
-__all__ = ["Parts", "read", "read_parts"]
+__all__ = ["Parts", "open_source", "read", "read_parts"]
 
 _PART_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -72,7 +72,7 @@ def read(
             "read_parts, or give it to the command `hashrec fit`",
         )
     wanted = Wanted(user, item, rating, time)
-    return build([_opened(source, format)], wanted, cleaning or Cleaning())[0]
+    return build([open_source(source, format)], wanted, cleaning or Cleaning())[0]
 
 
 def read_parts(
@@ -96,12 +96,13 @@ def read_parts(
     sources = {"train": source}
     if isinstance(source, (str, PathLike)) and Path(source).is_dir():
         sources = _part_files(Path(source))
-    opened = [_opened(part, format) for part in sources.values()]
+    opened = [open_source(part, format) for part in sources.values()]
     logs = build(opened, Wanted(user, item, rating, time), cleaning or Cleaning())
     return Parts(**dict(zip(sources, logs, strict=True)))
 
 
-def _opened(source: Any, format_name: str | None) -> Source:
+def open_source(source: Any, format_name: str | None = None) -> Source:
+    """The columns of a file, a frame or a sparse matrix; see `read`."""
     if isinstance(source, (str, PathLike)):
         return _named(source, format_name)
     if format_name is not None:

@@ -122,6 +122,8 @@ class SharedRows(nn.Module):  # type: ignore[misc]
 
         For what reads the whole `weight` of an nn.Embedding: propagation, scores of all items.
         """
+        if self._own_rows and self.padding_idx is None:
+            return self.widened(self.weight)
         return self.vectors(torch.arange(self.num_embeddings, device=self.weight.device))
 
     def vectors(self, positions: Any) -> Any:
@@ -207,6 +209,13 @@ class SharedRows(nn.Module):  # type: ignore[misc]
         self.register_buffer(
             "bucket_weights", None if weights is None else torch.tensor(weights, device=place)
         )
+        self._look_for_own_rows()
+
+    def _look_for_own_rows(self) -> None:
+        """Where position p has row p to itself, the table as a whole needs no looking up."""
+        each = torch.arange(self.num_embeddings, device=self.buckets.device)
+        alone = self.ways == 1 and self.bucket_weights is None and self.rows == len(each)
+        self._own_rows = alone and bool(torch.equal(self.buckets[:, 0].long(), each))
 
     def _combined(self, flat: Any) -> Any:
         """(k, width) from (k,) positions; one kernel whatever the number of ways."""
@@ -240,6 +249,7 @@ class SharedRows(nn.Module):  # type: ignore[misc]
                     fix="make the table with the assignment it was trained with",
                 )
         super()._load_from_state_dict(state, prefix, *rest)
+        self._look_for_own_rows()
 
 
 _MEANING = {

@@ -1,0 +1,80 @@
+"""What trained encoders have in common: dimensions, a start, and the way through the loop."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from hashrec.bucketing import Buckets
+from hashrec.encoders.base import Encoder, Encoding, FoldIn
+from hashrec.encoders.spectral import Spectral
+from hashrec.interactions import Interactions
+from hashrec.learning import Task
+
+if TYPE_CHECKING:
+    from hashrec.training.backbone import Backbone
+    from hashrec.training.table import HashedEmbedding
+
+__all__ = ["TrainedEncoder"]
+
+Floats = npt.NDArray[np.float32]
+
+
+class TrainedEncoder(Encoder):
+    """Options of all trained encoders. Needs the extra `train`.
+
+    Attributes:
+        dim: of the tables' vectors.
+        start: `spectral`: directions of the spectral encoder, from which training is several
+            times shorter; `normal`: N(0, scale^2). Vectors of shared rows start at their nearest.
+        scale: root mean square of a number of a table at the start.
+    """
+
+    dim: Annotated[int, Field(ge=1, le=65_536)] = 64
+    start: Literal["spectral", "normal"] = "spectral"
+    scale: Annotated[float, Field(gt=0)] = 0.1
+
+    @abstractmethod
+    def build(self, task: Task, log: Interactions, made: Buckets) -> Backbone:
+        """The module over its tables, ready to be trained."""
+
+    def fit(self, task: Task) -> Encoding:
+        from hashrec.training.fit import train
+
+        trained = train(
+            task, self.dim, lambda log, made: self.build(task, log, made), self.to_dict()
+        )
+        return Encoding(trained.users, trained.items, self.fold_in(), trained.facts)
+
+    def fold_in(self) -> FoldIn | None:
+        """How a history becomes a vector: the mean of its items, popular ones counting less."""
+        return FoldIn(user_exponent=0.5, item_exponent=0.5)
+
+    def tables(
+        self, task: Task, log: Interactions, made: Buckets, dim: int | None = None
+    ) -> tuple[HashedEmbedding, HashedEmbedding]:
+        """Both tables at their start: the same for the same log, buckets and seed."""
+        from hashrec.training.start import near, normal
+
+        width = self.dim if dim is None else dim
+        if self.start == "normal":
+            return normal(made, width, self.scale, task.seed)
+        return near(made, *self._directions(log, width, task.seed))
+
+    def _directions(self, log: Interactions, dim: int, seed: int) -> tuple[Floats, Floats]:
+        """Spectral vectors at length scale * sqrt(dim); those without edges are zero. Where the
+        data have fewer dimensions the others are noise of the same size."""
+        found = Spectral(dim=dim).encode(log.matrix, np.random.default_rng(seed))
+        rng = np.random.default_rng([seed, 1])
+        sides = []
+        for vectors in (found.users, found.items):
+            wide = rng.normal(size=(len(vectors), dim)).astype(np.float32) * np.float32(self.scale)
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+            wide[:, : vectors.shape[1]] = unit * np.float32(self.scale * np.sqrt(vectors.shape[1]))
+            sides.append(wide)
+        return sides[0], sides[1]

@@ -1,0 +1,60 @@
+"""How a model is trained: the options of the loop."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from hashrec.component import Component
+from hashrec.learning.loss import Loss
+from hashrec.learning.losses import LOSSES
+from hashrec.learning.softmax import Softmax
+
+__all__ = ["Training"]
+
+
+class Training(Component):
+    """Where the defaults come from: docs/experiments.md.
+
+    Attributes:
+        loss: what is made small.
+        epochs: at most; the schedule ends there, whether or not training stops before.
+        batch: users (`softmax`) or interactions (other losses) a step; None: 1,024 users, 8,192
+            interactions. More than there are: all of them.
+        accumulate: steps whose gradients are averaged before the optimiser moves.
+        learning_rate: of Adam. schedule: `cosine` falls to 0 at the last epoch. warmup: the share
+            of all steps over which the rate rises from 0.
+        decay: times half the squared length of the batch's own table vectors (before any
+            propagation), a mean over the batch, is added to the loss.
+        valid: the share of each user's interactions on which recall@20 is watched; 0: on none, and
+            all epochs are run.
+        every: epochs between evaluations. patience: evaluations without a new best, then it stops.
+        refit: after stopping, train anew on everything for as many epochs as were best.
+        device: `cpu`, `cuda`, or what torch calls it. precision: of the matrix of scores of
+            `softmax`: `bfloat16` where the processor multiplies it, with `auto`, else `float32`.
+    """
+
+    name: ClassVar[str] = "training"
+
+    loss: Loss = Softmax()
+    epochs: Annotated[int, Field(ge=1)] = 30
+    batch: Annotated[int, Field(ge=1)] | None = None
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    decay: Annotated[float, Field(ge=0)] = 0.0
+    valid: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    every: Annotated[int, Field(ge=1)] = 5
+    patience: Annotated[int, Field(ge=1)] = 3
+    refit: bool = True
+    device: str = "cpu"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _from_registry(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "name" not in value:
+            value = {"name": Softmax.name, **value}
+        return LOSSES.parse(value)

@@ -1,0 +1,175 @@
+"""From a task to vectors: choose the number of epochs on a part held out, then learn from all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import normalize
+
+from hashrec.bucketing import Buckets
+from hashrec.errors import DataError
+from hashrec.interactions import Interactions, UserSplit
+from hashrec.learning import Source, Task
+from hashrec.threads import threads
+from hashrec.training.backbone import Backbone
+from hashrec.training.batches import Batches, check_sampler
+from hashrec.training.journal import Journal
+from hashrec.training.keeping import Keeper
+from hashrec.training.loop import Outcome, Run, Watch
+from hashrec.training.memory import estimate_mb
+
+__all__ = ["Trained", "train"]
+
+Floats = npt.NDArray[np.float32]
+Build = Callable[[Interactions, Buckets], Backbone]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training gave: float32 vectors of all ids, and JSON-ready facts."""
+
+    users: Floats
+    items: Floats
+    facts: dict[str, Any]
+
+
+def train(task: Task, dim: int, build: Build, identity: Mapping[str, Any]) -> Trained:
+    """Trains what `build` makes of a log and its buckets.
+
+    Args:
+        dim: of the vectors, for budgets in bytes. build: makes a module ready to be trained, the
+            same for the same log, buckets and seed. identity: JSON-ready; what is trained.
+    """
+    check_sampler(task.training.loss)
+    return _Fit(task, dim, build, identity).run()
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    task: Task
+    dim: int
+    build: Build
+    identity: Mapping[str, Any]
+
+    def run(self) -> Trained:
+        training = self.task.training
+        torch.set_num_threads(threads())
+        if self.task.epochs is not None or training.valid == 0:
+            epochs = training.epochs if self.task.epochs is None else self.task.epochs
+            return self._all(min(epochs, training.epochs), [])
+        part, valid = self.task.log.split(UserSplit(test=training.valid, seed=self.task.seed))
+        if not valid.n_interactions:
+            raise DataError(
+                "nothing could be held out to watch training on",
+                got=f"{self.task.log.n_interactions} interactions",
+                fix="set training.valid to 0 and training.epochs to a number you trust",
+            )
+        run, made = self._trained(part, training.epochs, "choose", self.task.watcher(part, valid))
+        if not training.refit:
+            return self._exported(run, made)
+        return self._all(run.outcome.best_epoch, run.outcome.history)
+
+    def _all(self, epochs: int, history: list[dict[str, float]]) -> Trained:
+        run, made = self._trained(self.task.log, epochs, "all", None)
+        run.outcome.history = history or run.outcome.history
+        return self._exported(run, made)
+
+    def _trained(
+        self, log: Interactions, stop: int, part: str, watch: Watch | None
+    ) -> tuple[Run, Buckets]:
+        task, training = self.task, self.task.training
+        made = task.table.buckets(log, self.dim, task.seed, task.progress)
+        source = Source(log.matrix, log.matrix.column_counts())
+        batches = Batches(source, training.loss, task.seed, training.batch, training.device)
+        module = self.build(log, made).to(training.device)
+        journal = self._journal(part)
+        megabytes = estimate_mb(module, batches)
+        task.progress.note(
+            f"training {sum(one.numel() for one in module.parameters()):,} parameters on "
+            f"{log.n_interactions:,} interactions, {len(batches)} steps an epoch; about "
+            f"{megabytes:,.0f} MB more"
+        )
+        run = Run(
+            module, batches, training, stop, watch,
+            before_epoch=self._refresher(batches),
+            keeper=self._keeper(log, part, stop),
+            tell=journal, progress=task.progress,
+        )  # fmt: skip
+        journal(
+            {
+                "event": "start",
+                "encoder": dict(self.identity),
+                "interactions": log.n_interactions,
+                "estimated_mb": round(megabytes, 1),
+            }
+        )
+        run.train()
+        journal({"event": "end", **_told(run.outcome)})
+        return run, made
+
+    def _exported(self, run: Run, made: Buckets) -> Trained:
+        users, items = run.module.export()
+        if self.task.training.loss.cosine:
+            users, items = normalize(users, dim=1), normalize(items, dim=1)
+        facts = {
+            "epochs": run.outcome.best_epoch or run.outcome.epoch,
+            "train_seconds": round(run.outcome.seconds, 3),
+            "table_rows": run.module.table_rows,
+            "table_bytes": run.module.table_bytes,
+            "parameters": sum(one.numel() for one in run.module.parameters()),
+            "history": run.outcome.history,
+            "buckets": made.fingerprint(),
+        }
+        sides = [
+            side.detach().cpu().numpy().astype(np.float32, copy=True) for side in (users, items)
+        ]
+        return Trained(sides[0], sides[1], facts)
+
+    def _keeper(self, log: Interactions, part: str, stop: int) -> Keeper | None:
+        task = self.task
+        if task.folder is None:
+            return None
+        identity = {
+            **self.identity, "table": task.table.to_dict(), "training": task.training.to_dict(),
+            "seed": task.seed, "data": log.fingerprint(), "part": part, "stop": stop,
+            "features": sorted(task.features),
+        }  # fmt: skip
+        return Keeper(task.folder / f"{task.stage}-{part}.safetensors", identity)
+
+    def _journal(self, part: str) -> Callable[[Mapping[str, Any]], None]:
+        task = self.task
+        listeners = list(task.listeners)
+        if task.folder is not None:
+            listeners.append(Journal(task.folder / "journal.jsonl"))
+
+        def tell(event: Mapping[str, Any]) -> None:
+            for listener in listeners:
+                listener({"stage": task.stage, "part": part, **event})
+
+        return tell
+
+    def _refresher(self, batches: Batches) -> Callable[[Backbone], None] | None:
+        drawing = self.task.training.loss.drawing
+        if drawing is None or not drawing[0].pool:
+            return None
+        pool = drawing[0].pool
+
+        def refresh(module: Backbone) -> None:
+            users, items = (side.cpu().numpy() for side in module.export())
+            batches.source.hardest = self.task.finder(users, items, batches.source.seen, pool)
+
+        return refresh
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "epochs": outcome.epoch,
+        "best_epoch": outcome.best_epoch,
+        "best": outcome.best if outcome.best_epoch else None,
+        "seconds": round(outcome.seconds, 3),
+    }
