@@ -6,8 +6,13 @@ import json
 import re
 import shlex
 import sqlite3
+import sys
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +22,57 @@ import pytest
 import hashrec as hr
 from hashrec.bucketing import METHODS
 from hashrec.cli.main import main
+from hashrec.component import Component
+from hashrec.encoders import ENCODERS, Mf
+from hashrec.learning import LOSSES, SAMPLERS, Table, Training
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGE = (DOCS / "buckets.md").read_text(encoding="utf-8")
 SOURCE = Path(hr.__file__).parent
 TORCH = "hr.HashedEmbedding", "hr.compress"
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+@dataclass(frozen=True)
+class Page:
+    """A page under docs/ that is tested."""
+
+    name: str
+
+    @cached_property
+    def text(self) -> str:
+        return (DOCS / self.name).read_text(encoding="utf-8")
+
+    def blocks(self, kind: str) -> list[str]:
+        return re.findall(rf"^```{kind}\n(.*?)^```", self.text, re.DOTALL | re.MULTILINE)
+
+    @property
+    def commands(self) -> list[str]:
+        return re.findall(r"^    (hashrec .*)$", self.text, re.MULTILINE)
+
+    def table(self, head: str) -> list[list[str]]:
+        """The rows of the table whose head begins so, as cells."""
+        found = re.findall(rf"^\| {head} \|.*\n\|-.*\n((?:\|.*\n)+)", self.text, re.MULTILINE)
+        (body,) = found
+        return [[cell.strip() for cell in row.split("|")[1:-1]] for row in body.splitlines()]
+
+    def keys(self, head: str, column: int = 0) -> set[str]:
+        """What stands in backquotes in that column of the table."""
+        return {key for row in self.table(head) for key in quoted(row[column])}
+
+    def run(self, names: dict[str, Any]) -> dict[str, Any]:
+        """The names that the Python blocks leave behind, run in order where we are."""
+        for number, block in enumerate(self.blocks("python")):
+            if can_run(block):
+                exec(compile(here(block), f"{self.name}, Python block {number}", "exec"), names)
+        return names
+
+
+def quoted(text: str) -> list[str]:
+    return re.findall(r"`(.+?)`", text)
+
+
+BUCKETS, TRAINING = Page("buckets.md"), Page("training.md")
+PAGES = (BUCKETS, TRAINING)
+KINDS = ("python", "sql", "toml")
 
 
 def here(text: str) -> str:
@@ -40,17 +87,42 @@ def can_run(block: str) -> bool:
     return all(hasattr(hr, name.removeprefix("hr.")) for name in TORCH if name in block)
 
 
+def test_there_are_commands_and_blocks_to_run() -> None:
+    """Guards the guard: a changed layout must not leave nothing to test."""
+    counts = {
+        page.name: [len(page.commands), *(len(page.blocks(kind)) for kind in KINDS)]
+        for page in PAGES
+    }
+    assert counts == {"buckets.md": [3, 10, 2, 0], "training.md": [8, 3, 0, 1]}
+    blocks = sum(len(re.findall("^```[a-z]+$", page.text, re.MULTILINE)) for page in PAGES)
+    assert blocks == sum(sum(found[1:]) for found in counts.values())
+
+
+def called(command: str) -> int:
+    return main(shlex.split(here(command))[1:])
+
+
+@pytest.mark.parametrize("any_page", PAGES, ids=lambda page: page.name)
+def test_every_flag_on_a_page_is_one(any_page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in set(re.findall(r"(?:^    |`)hashrec ([a-z]+)", any_page.text, re.MULTILINE)):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", any_page.text))
+    assert len(named) > 5
+    assert named <= known
+
+
+# --- buckets.md --------------------------------------------------------------------------------
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The names that the page's Python blocks leave behind, run in order in an empty folder."""
+    """What the Python blocks of buckets.md leave behind, run in an empty folder."""
     folder = tmp_path_factory.mktemp("page")
-    names: dict[str, Any] = {"folder": folder}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for number, block in enumerate(blocks("python")):
-            if can_run(block):
-                exec(compile(here(block), f"buckets.md, Python block {number}", "exec"), names)
-    return names
+        return BUCKETS.run({"folder": folder})
 
 
 def test_what_was_saved_is_what_was_made(page: dict[str, Any]) -> None:
@@ -133,7 +205,7 @@ def database(log: Any, path: Path) -> sqlite3.Connection:
 
 
 def test_the_sql_runs(page: dict[str, Any]) -> None:
-    join, fullest = blocks("sql")
+    join, fullest = BUCKETS.blocks("sql")
     b, log = page["b"], page["log"]
     base = database(log, page["folder"] / "buckets.parquet")
     try:
@@ -151,39 +223,24 @@ def test_the_sql_runs(page: dict[str, Any]) -> None:
     assert {"user": b.users, "item": b.items}[side].sizes[bucket] == ids
 
 
-COMMANDS = re.findall(r"^    (hashrec buckets .*)$", PAGE, re.MULTILINE)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_commands_run(
+@pytest.mark.parametrize("command", BUCKETS.commands)
+def test_the_commands_on_buckets_run(
     command: str, page: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hr.save_buckets(page["b"], tmp_path / "buckets.parquet")  # `--extend` wants one
     monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(here(command))[1:]) == 0
-
-
-def test_there_are_commands_and_blocks_to_run() -> None:
-    """Guards the guard: a changed layout must not leave nothing to test."""
-    assert len(COMMANDS) == 3
-    assert (len(blocks("python")), len(blocks("sql"))) == (10, 2)
-
-
-def table_keys(head: str) -> set[str]:
-    """What stands in backquotes in the first column of the table whose head begins so."""
-    (body,) = re.findall(rf"^\| {head} \|.*\n\|-.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
-    return {key for row in body.splitlines() for key in re.findall(r"`(.+?)`", row.split("|")[1])}
+    assert called(command) == 0
 
 
 def test_every_field_of_the_files_is_explained(page: dict[str, Any]) -> None:
     folder = page["folder"]
     content = json.loads((folder / "buckets.json").read_text(encoding="utf-8"))
     sides = {f"sides.{side}" for side in content.pop("sides")}
-    assert table_keys("key") >= set(content) | sides
-    assert table_keys("key of a side") == set(
+    assert BUCKETS.keys("key") >= set(content) | sides
+    assert BUCKETS.keys("key of a side") == set(
         json.loads((folder / "buckets.json").read_text(encoding="utf-8"))["sides"]["user"]
     )
-    assert table_keys("column") == set(pq.read_schema(folder / "buckets.parquet").names)
+    assert BUCKETS.keys("column") == set(pq.read_schema(folder / "buckets.parquet").names)
 
 
 def test_every_warning_has_its_place_on_the_page() -> None:
@@ -193,16 +250,7 @@ def test_every_warning_has_its_place_on_the_page() -> None:
         for code in re.findall(r'\[([a-z]+(?:-[a-z]+)+)\]",?$', path.read_text("utf-8"), re.M)
     }
     assert codes
-    assert {f"[{code}]" for code in codes} <= table_keys("code")
-
-
-def test_every_option_on_the_page_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["buckets", "--help"])
-    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    assert table_keys("option")
-    named = {word for key in table_keys("option") for word in re.findall(r"--[a-z-]+", key)}
-    assert named <= known
+    assert {f"[{code}]" for code in codes} <= BUCKETS.keys("code")
 
 
 def test_a_page_of_other_kinds_of_ids_would_be_text(tmp_path: Path) -> None:
@@ -210,6 +258,131 @@ def test_a_page_of_other_kinds_of_ids_would_be_text(tmp_path: Path) -> None:
     log = hr.read(pa.table({"user": [1, 2], "item": ["a", "b"]}))
     hr.save_buckets(hr.buckets(log, "full", rows=4), tmp_path / "b.parquet")
     assert pq.read_table(tmp_path / "b.parquet")["id"].to_pylist() == ["1", "2", "a", "b"]
+
+
+# --- training.md -------------------------------------------------------------------------------
+
+
+def small_files(folder: Path) -> Path:
+    """The files that the page speaks of: a small planted log, features, and its recipe."""
+    log = hr.planted(90, 60, communities=5, degree=12, noise=0.1, seed=0).interactions
+    pairs = zip(log.matrix.row_of_entry, log.matrix.indices, strict=True)
+    files = {
+        "events.csv": ["user,item", *(f"u{user},i{item}" for user, item in pairs)],
+        "users.csv": ["user,age,job", *(f"u{n},{20 + n},{'abc'[n % 3]}" for n in range(80))],
+        "items.csv": ["item,price", *(f"i{n},{n % 7}" for n in range(60))],
+        "recipe.toml": TRAINING.blocks("toml"),
+    }
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def boards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard and MLflow, which listen and say nothing."""
+    tensorboard, mlflow = (MagicMock(spec=ModuleType) for _ in range(2))
+    tensorboard.SummaryWriter = MagicMock()
+    mlflow.log_params, mlflow.log_metrics = MagicMock(), MagicMock()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+
+
+@pytest.mark.parametrize("command", TRAINING.commands)
+def test_the_commands_on_training_run(
+    command: str, boards: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_files(tmp_path))
+    assert called(command) == 0
+    assert hr.load("model").recommend(["u1"], k=3).num_rows == 3
+    assert {key for event in events_of("model.training") for key in event} <= TRAINING.keys("key")
+
+
+def events_of(folder: str) -> list[dict[str, Any]]:
+    lines = (Path(folder) / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the Python blocks of training.md leave behind, run among the files it speaks of."""
+    folder = small_files(tmp_path_factory.mktemp("training"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return TRAINING.run({"folder": folder})
+
+
+def test_the_python_on_training_trains(learned: dict[str, Any]) -> None:
+    assert learned["report"].metrics["recall@20"] > 0.4  # a third of the items by chance
+    assert learned["facts"]["table_rows"] <= round(0.25 * 150)
+    assert learned["facts"]["epochs"] in {entry["epoch"] for entry in learned["facts"]["history"]}
+    ages = learned["ages"]
+    assert (ages.names, ages.missing) == (("age", "age=?", "job=a", "job=b", "job=c", "job=?"), 10)
+    told = [event["loss"] for event in learned["events"] if event["event"] == "epoch"]
+    assert learned["losses"] == told
+    assert len(told) == 3
+
+
+def test_the_toml_on_training_is_a_whole_recipe(tmp_path: Path) -> None:
+    recipe = hr.Recipe.from_toml(small_files(tmp_path) / "recipe.toml")
+    assert (recipe.encoder.name, recipe.table.method.name) == ("lightgcn", "graph")
+    assert recipe.training.loss.to_dict()["negatives"] == 2
+
+
+def test_every_event_of_the_journal_is_explained(learned: dict[str, Any], tmp_path: Path) -> None:
+    folder = learned["folder"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert called(TRAINING.commands[0]) == 0
+    common = {"time", "stage", "part", "event"}
+    found: dict[str, set[str]] = {}
+    for event in events_of(str(folder / "model.training")):
+        found.setdefault(event["event"], set()).update(set(event) - common)
+    on_the_page = {
+        quoted(event)[0]: set(quoted(keys)) for event, _, keys in TRAINING.table("event")
+    }
+    assert on_the_page == found
+    assert TRAINING.keys("key") == common.union(*found.values())
+
+
+def in_json(value: Any) -> str:
+    """As one would write it after `--set key=`."""
+    named = value["name"] if isinstance(value, dict) else value
+    return named if isinstance(named, str) else json.dumps(named)
+
+
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [
+        ("option", Training().to_dict()),
+        ("option of a table", Table().to_dict()),
+        ("option of every encoder here", Mf().to_dict()),
+    ],
+    ids=["training", "table", "encoder"],
+)
+def test_every_option_and_its_default_is_on_the_page(head: str, options: dict[str, Any]) -> None:
+    rows = {quoted(key)[0]: quoted(default)[0] for key, default, _ in TRAINING.table(head)}
+    assert rows == {key: in_json(value) for key, value in options.items() if key != "name"}
+
+
+def own_options(kind: type[Component]) -> set[str]:
+    """Of an encoder, those that not all trained encoders have."""
+    return set(kind.model_fields) - set(Mf.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("head", "registry", "leave"),
+    [("encoder", ENCODERS, {"spectral"}), ("loss", LOSSES, set()), ("sampler", SAMPLERS, set())],
+    ids=["encoder", "loss", "sampler"],
+)
+def test_every_method_and_its_options_are_on_the_page(
+    head: str, registry: Any, leave: set[str]
+) -> None:
+    rows = {quoted(name)[0]: set(quoted(options)) for name, _, options in TRAINING.table(head)}
+    assert rows == {name: own_options(registry[name]) for name in registry if name not in leave}
+
+
+# --- all pages ---------------------------------------------------------------------------------
 
 
 def test_links_between_pages_lead_somewhere() -> None:

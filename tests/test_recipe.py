@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from hashrec.bucketing import METHODS
 from hashrec.codes import CODERS, FloatCodes, IntCodes, SignCodes
-from hashrec.encoders import ENCODERS, Spectral
+from hashrec.encoders import ENCODERS, LightGcn, Spectral, TrainedEncoder
 from hashrec.errors import RecipeError
 from hashrec.interactions import SPLITS, Cleaning, LastOut, UserSplit
+from hashrec.learning import LOSSES, SAMPLERS, Table, Training
 from hashrec.recipe import Recipe
 
 
@@ -30,11 +32,23 @@ FULL = Recipe(
     holdout=LastOut(),
 )
 
+# What belongs to encoders that train, nothing left as it was.
+LEARNED = Recipe(
+    encoder=LightGcn(dim=32, layers=3, start="normal"),
+    table=Table(method="balanced", rows=0.5),
+    training=Training(
+        loss={"name": "bpr", "sampler": {"name": "hard", "best": 50}, "negatives": 4},
+        epochs=7, batch=100, accumulate=2, learning_rate=0.5, schedule="constant", warmup=0,
+        decay=0.1, valid=0.2, every=2, patience=1, refit=False, device="cuda",
+        precision="float32",
+    ),
+)  # fmt: skip
+
 
 # --- round trips ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", [Recipe(), FULL], ids=["default", "full"])
+@pytest.mark.parametrize("recipe", [Recipe(), FULL, LEARNED], ids=["default", "full", "learned"])
 def test_a_recipe_survives_its_dictionary_and_json(recipe: Recipe) -> None:
     options = recipe.to_dict()
     assert Recipe.from_dict(options) == recipe
@@ -61,6 +75,68 @@ def test_every_registered_method_makes_a_recipe_that_round_trips(field: str, nam
     recipe = Recipe.from_dict({field: name})
     assert getattr(recipe, field).name == name
     assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_bucket_method_makes_a_table_that_round_trips(name: str) -> None:
+    recipe = of(f"table.method={name}")
+    assert recipe.table.method.name == name
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_every_loss_and_its_samplers_round_trip(name: str) -> None:
+    settings: list[list[str]] = [[]]
+    if "sampler" in LOSSES[name].model_fields:
+        settings += [[f"training.loss.sampler={sampler}"] for sampler in SAMPLERS]
+    for setting in settings:
+        recipe = of(f"training.loss={name}", *setting)
+        assert recipe.training.loss.name == name
+        assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+        assert all(one.split("=")[1] in json.dumps(recipe.to_dict()) for one in setting)
+
+
+def test_sections_hold_options_without_a_method_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(
+        """
+        encoder = "lightgcn"
+        [table]
+        rows = 0.25
+        [table.method]
+        name = "graph"
+        largest = 0.1
+        [training]
+        epochs = 4
+        [training.loss]
+        name = "bpr"
+        negatives = 3
+        """,
+        encoding="utf-8",
+    )
+    recipe = of("training.patience=9", "training.loss.sampler=popularity", toml=path)
+    assert recipe.table == Table(method={"name": "graph", "largest": 0.1}, rows=0.25)
+    loss = {"name": "bpr", "negatives": 3, "sampler": "popularity"}
+    assert recipe.training == Training(epochs=4, patience=9, loss=loss)
+    assert recipe.encoder == LightGcn()
+
+
+def test_options_without_a_name_are_of_the_default_method() -> None:
+    """A budget for tables of graph communities; the temperature of the softmax."""
+    recipe = of("table.method.largest=0.5", "table.rows=0.5", "training.loss.temperature=0.2")
+    assert recipe.table == Table(method={"name": "graph", "largest": 0.5}, rows=0.5)
+    assert recipe.training.loss == LOSSES["softmax"](temperature=0.2)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("users", ["auto", "computed", "stored"])
+def test_users_are_stored_where_they_were_learned(name: str, users: str) -> None:
+    recipe = of(f"encoder={name}", f"users={users}")
+    learned = isinstance(recipe.encoder, TrainedEncoder)
+    assert learned == (name != "spectral")
+    wanted = {"auto": not learned, "computed": True, "stored": False}
+    assert recipe.users_are_computed == wanted[users]
+    assert recipe.to_dict()["users"] == users
 
 
 def test_toml_reads_as_the_same_recipe(tmp_path: Path) -> None:
@@ -101,6 +177,7 @@ def test_full_precision_takes_the_rounding_out_and_nothing_else() -> None:
     exact = FULL.full_precision()
     assert (exact.codes, exact.user_codes) == (FloatCodes(), FloatCodes())
     assert exact.model_copy(update={"codes": FULL.codes, "user_codes": FULL.user_codes}) == FULL
+    assert LEARNED.full_precision().training == LEARNED.training
 
 
 # --- settings ---------------------------------------------------------------------------------
@@ -189,7 +266,7 @@ def test_settings_are_laid_over_the_file_one_key_at_a_time(tmp_path: Path) -> No
         ("data.min_ratng=3", "unknown key data.min_ratng, .*did you mean min_rating"),
         ("holdout.tset=0.1", "unknown key split.tset, .*did you mean test"),
         ("codes=sing", "unknown codes 'sing'; expected one of float, int, sign. Did you mean sign"),
-        ("encoder=lightgcn", "unknown encoder 'lightgcn'; expected one of spectral"),
+        ("encoder=lightgnc", "unknown encoder 'lightgnc'; .*spectral.*Did you mean lightgcn"),
         ("encoder.name=3", "unknown encoder '3'"),
         ("encoder=3", "not a registered encoder: 3; expected one of spectral"),
         ("codes.bits=9", "codes.bits: input should be less than or equal to 8, got 9"),
@@ -198,7 +275,16 @@ def test_settings_are_laid_over_the_file_one_key_at_a_time(tmp_path: Path) -> No
         ("encoder.degree_exponent=NaN", "encoder.degree_exponent: input should be.*got nan"),
         ("seed=-1", "seed: input should be greater than or equal to 0, got -1"),
         ("seed.x=1", "seed: input should be a valid integer, got"),
-        ("users=kept", "users: input should be 'computed' or 'stored', got 'kept'"),
+        ("users=kept", "users: input should be 'auto', 'computed' or 'stored', got 'kept'"),
+        ("table=graph", "table: input should be.*got 'graph'"),
+        ("table.row=0.5", "unknown key table.row, .*did you mean rows"),
+        ("table.method=grph", "unknown bucket method 'grph'.*Did you mean graph"),
+        ("table.rows=0.5", "table.rows: a full table has a row for each id.*table.method=graph"),
+        ("table.item_rows=5", "table.item_rows: a full table has a row for each id"),
+        ("training.epoch=3", "unknown key training.epoch, .*did you mean epochs"),
+        ("training.loss=sofmax", "unknown loss 'sofmax'; .*Did you mean softmax"),
+        ("training.loss.temperature=0", "loss.temperature: input should be greater than 0, got 0"),
+        ("training.every=0", "training.every: input should be greater than or equal to 1, got 0"),
         ("data=5", "data: input should be.*got 5"),
         ("data.min_rating=Infinity", "data.min_rating: input should be a finite number, got inf"),
         ("encoder.dim", "cannot read the setting 'encoder.dim'; expected key=value"),

@@ -19,13 +19,14 @@ from hashrec.artifact import open_model, write_model
 from hashrec.codes import Coder, Codes, FloatCodes, IntCodes, Rotation, SignCodes
 from hashrec.codes.rotation import RotationKind
 from hashrec.csr import Csr
-from hashrec.encoders import Encoding, Spectral
+from hashrec.encoders import Encoding, Mf, Spectral, TwoTower
 from hashrec.errors import DataError, ModelError, RecipeError, UnknownIdError, UsageError
 from hashrec.evaluation import PROTOCOLS, evaluate
 from hashrec.evaluation.oracle import expected_metrics, rank_everything
 from hashrec.interactions import Interactions, UserSplit, planted, read
+from hashrec.learning import Table, Training
 from hashrec.recipe import Recipe
-from hashrec.recommender import Recommender
+from hashrec.recommender import Recommender, hardest, watcher
 
 K = 7
 CODERS: dict[str, Coder] = {
@@ -414,6 +415,132 @@ def test_an_encoder_without_a_formula_needs_stored_users() -> None:
     assert model.recommend(["u003"], k=2).num_rows == 2
     with pytest.raises(UsageError, match="a spectral model cannot read histories"):
         model.recommend_history([[3]])
+
+
+# --- encoders that train -----------------------------------------------------------------------
+
+LEARNED = Recipe(
+    encoder=Mf(dim=8),
+    table=Table(method="modulo", rows=0.5),
+    training=Training(epochs=4, every=2),
+)
+
+
+def test_learned_users_are_stored_and_histories_read() -> None:
+    model = Recommender(LEARNED).fit(TRAIN)
+    assert model.fitted.user_codes is not None
+    assert model.recommend_history([[3, 5]], k=2).num_rows == 2
+    computed = Recommender(LEARNED.model_copy(update={"users": "computed"})).fit(TRAIN)
+    assert computed.fitted.user_codes is None
+    assert not model.recommend(k=5).equals(computed.recommend(k=5))
+
+
+def test_a_trained_model_tells_its_tables_and_keeps_them_told(tmp_path: Path) -> None:
+    """Half of 150 ids: 75 rows of 8 numbers, and 4 bytes an id to find its row."""
+    model = Recommender(LEARNED).fit(TRAIN)
+    sizes = model.fitted.sizes()
+    assert (sizes["table_rows"], sizes["table_bytes"]) == (75, 4 * (75 * 8 + 150))
+    model.save(tmp_path / "m")
+    again = hr.load(tmp_path / "m", verify=True)
+    assert again.fitted.sizes() == sizes
+    assert again.recipe == LEARNED
+    assert again.recommend(k=K).equals(model.recommend(k=K))
+    assert fitted().fitted.sizes()["table_rows"] == 0
+
+
+def test_epochs_that_were_chosen_before_are_run_without_choosing() -> None:
+    events: list[Any] = []
+    model = Recommender(LEARNED).fit(TRAIN, epochs=3, listeners=[events.append], stage="again")
+    assert {(event["stage"], event["part"]) for event in events} == {("again", "all")}
+    assert [event["epoch"] for event in events if event["event"] == "epoch"] == [1, 2, 3]
+    assert model.fitted.facts["encoder"]["epochs"] == 3
+    assert model.recommend(k=3).equals(Recommender(LEARNED).fit(TRAIN, epochs=3).recommend(k=3))
+
+
+def test_nothing_is_kept_without_a_folder_and_the_journal_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Recommender(LEARNED).fit(TRAIN)
+    assert list(tmp_path.iterdir()) == []
+    Recommender(LEARNED).fit(TRAIN, folder=tmp_path / "kept", stage="mine")
+    names = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    assert names == ["journal.jsonl", "mine-choose.safetensors"]
+
+
+def test_features_reach_the_encoder_that_takes_them() -> None:
+    recipe = Recipe(encoder=TwoTower(dim=8), training=Training(epochs=2, valid=0))
+    ages = np.linspace(-1, 1, TRAIN.n_users, dtype=np.float32)[:, None]
+    plain = Recommender(recipe).encode(TRAIN)
+    aged = Recommender(recipe).encode(TRAIN, features={"user": ages})
+    assert not np.array_equal(plain.users, aged.users)
+    assert ages.tolist() == np.linspace(-1, 1, TRAIN.n_users, dtype=np.float32)[:, None].tolist()
+    with pytest.raises(DataError, match="user features of another number of users.*90 rows"):
+        Recommender(recipe).encode(TRAIN, features={"user": ages[1:]})
+    with pytest.raises(DataError, match="item features that are no numbers; got 60 missing"):
+        nothing = np.full((TRAIN.n_items, 1), np.nan, np.float32)
+        Recommender(recipe).encode(TRAIN, features={"item": nothing})
+
+
+def test_features_nobody_takes_are_refused() -> None:
+    """Bug: they were ignored."""
+    ages = np.zeros((TRAIN.n_users, 1), np.float32)
+    words = "encoder spectral takes no features; got user. Leave them out, or set encoder.name to"
+    with pytest.raises(UsageError, match=words):
+        Recommender(Recipe(encoder=Spectral(dim=8))).fit(TRAIN, features={"user": ages})
+
+
+def vectors(n_users: int = TRAIN.n_users) -> tuple[Any, Any]:
+    rng = np.random.default_rng(5)
+    sides = [rng.normal(size=(n, 16)).astype(np.float32) for n in (n_users, TRAIN.n_items)]
+    return sides[0], sides[1]
+
+
+def test_training_is_watched_by_the_recall_of_unseen_items() -> None:
+    """By loops: scores of all items, the seen ones out, the best 20, the share of valid found."""
+    users, items = vectors()
+    metrics = watcher(0)(TRAIN, TEST)(users, items)
+    assert set(metrics) == {"recall@20", "ndcg@20"}
+    recalls = []
+    for user in np.flatnonzero(TEST.matrix.lengths):
+        scores = items @ users[user]
+        scores[TRAIN.matrix.row(user)] = -np.inf
+        best = np.argsort(-scores)[:20]
+        recalls.append(np.isin(TEST.matrix.row(user), best).mean())
+    assert metrics["recall@20"] == pytest.approx(np.mean(recalls), abs=1e-6)
+
+
+def test_of_many_users_the_same_few_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    users, items = vectors()
+    whole = watcher(0)(TRAIN, TEST)(users, items)
+    monkeypatch.setattr("hashrec.recommender._WATCHED", 10)
+    some = watcher(0)(TRAIN, TEST)
+    assert some(users, items) == some(users, items) == watcher(0)(TRAIN, TEST)(users, items)
+    assert some(users, items) != whole
+    assert watcher(1)(TRAIN, TEST)(users, items) != some(users, items)
+
+
+def test_the_hardest_items_are_those_that_signs_rank_first() -> None:
+    users, items = vectors()
+    coder = SignCodes()
+    scores = coder.encode(users).decode() @ coder.encode(items).decode().T
+    found = hardest(users, items, TRAIN.matrix, 5)
+    assert (found.dtype, found.shape) == (np.int32, (TRAIN.n_users, 5))
+    for user, row in enumerate(found):
+        assert not set(row) & set(TRAIN.matrix.row(user))
+        scores[user, TRAIN.matrix.row(user)] = -np.inf
+        assert sorted(scores[user])[-5:] == pytest.approx(sorted(scores[user, row]), rel=1e-5)
+
+
+def test_who_has_met_nearly_everything_has_few_hard_items() -> None:
+    users, items = vectors(2)
+    seen = Csr.from_lists([list(range(2, 60)), []], n_columns=60)
+    found = hardest(users, items, seen, 80)
+    assert found.shape == (2, 80)
+    assert set(found[0, :2]) == {0, 1}
+    assert (found[0, 2:] == -1).all()
+    assert sorted(found[1, :60]) == list(range(60))
+    assert (found[1, 60:] == -1).all()
 
 
 # --- evaluation --------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ import pytest
 from hashrec import workflow
 from hashrec.artifact import open_model
 from hashrec.csr import Csr
-from hashrec.encoders import Spectral
-from hashrec.errors import DataError, OutputError, UsageError
+from hashrec.encoders import Mf, Spectral
+from hashrec.errors import DataError, ModelError, OutputError, UsageError
 from hashrec.interactions import Interactions, LastOut, Parts, UserSplit, planted
+from hashrec.learning import Table, Training
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender, load
 from hashrec.workflow import Job, peak_rss_mb, run
@@ -219,3 +220,101 @@ def test_test_interactions_that_train_holds_are_counted_and_told(tmp_path: Path)
     assert result["repeated_test_interactions"] == log.n_interactions
     assert result["recall@20"] == 0
     assert any("are in train too" in note for note in notes)
+
+
+# --- encoders that train -----------------------------------------------------------------------
+
+LEARNED = Recipe(
+    encoder=Mf(dim=8),
+    table=Table(method="modulo", rows=0.5),
+    training=Training(epochs=6, every=2, patience=1),
+)
+
+
+class Told:
+    """A listener that remembers the events of training."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def __call__(self, event: Any) -> None:
+        self.events.append(dict(event))
+
+    def epochs(self, stage: str, part: str) -> list[int]:
+        return [
+            event["epoch"]
+            for event in self.events
+            if (event["stage"], event["part"], event["event"]) == (stage, part, "epoch")
+        ]
+
+
+def test_the_second_fit_runs_the_epochs_that_the_first_chose(tmp_path: Path) -> None:
+    told = Told()
+    outcome = run(Parts(LOG), Job(LEARNED, tmp_path / "m", listeners=(told,)))
+    evaluations = [event for event in told.events if event["event"] == "evaluation"]
+    assert {(event["stage"], event["part"]) for event in evaluations} == {("fit", "choose")}
+    best = max(evaluations, key=lambda event: event["recall@20"])["epoch"]
+    assert told.epochs("fit", "all") == list(range(1, best + 1))
+    assert told.epochs("everything", "all") == list(range(1, best + 1))
+    assert not told.epochs("everything", "choose")
+    assert outcome.model.fitted.facts["encoder"]["epochs"] == best
+    alone = Recommender(LEARNED).fit(LOG, epochs=best)
+    assert same(outcome.model, alone)
+
+
+def test_without_a_part_to_measure_on_there_is_one_fit(tmp_path: Path) -> None:
+    told = Told()
+    run(Parts(LOG), Job(LEARNED, tmp_path / "m", measure=False, listeners=(told,)))
+    assert {event["stage"] for event in told.events} == {"fit"}
+    assert same(load(tmp_path / "m"), Recommender(LEARNED).fit(LOG))
+
+
+def test_the_sizes_of_the_tables_are_those_of_the_model_written(tmp_path: Path) -> None:
+    """Half of 110 ids: 55 rows of 8 numbers, and 4 bytes an id to find its row."""
+    result = run(Parts(LOG), Job(LEARNED, tmp_path / "m")).result
+    assert result["table_rows"] == 55
+    assert result["table_bytes"] == 4 * (55 * 8 + 110)
+    assert load(tmp_path / "m").fitted.sizes()["table_rows"] == 55
+
+
+def test_the_folder_of_training_is_beside_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Job(LEARNED, tmp_path / "a" / "m").folder == tmp_path / "a" / "m.training"
+    assert Job(LEARNED, Path("m.v2")).folder == Path("m.v2.training")
+    assert Job(LEARNED, Path(".")).folder == tmp_path.with_name(tmp_path.name + ".training")
+    assert job(tmp_path / "m").folder is None
+
+
+def test_checkpoints_are_kept_until_the_model_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the very end must not cost the training; another attempt goes on from it."""
+
+    def full(*arguments: object) -> None:
+        raise OutputError("the model could not be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recommender, "save", full)
+        with pytest.raises(OutputError, match="could not be written"):
+            run(Parts(LOG), Job(LEARNED, tmp_path / "m"))
+    kept = tmp_path / "m.training" / "fit-choose.safetensors"
+    assert kept.is_file()
+    notes = Notes()
+    outcome = run(Parts(LOG), Job(LEARNED, tmp_path / "m"), progress=notes)
+    assert any("going on after epoch" in line for line in notes.lines)
+    assert [path.name for path in (tmp_path / "m.training").iterdir()] == ["journal.jsonl"]
+    again = run(Parts(LOG), Job(LEARNED, tmp_path / "n"))
+    assert same(outcome.model, again.model)
+
+
+def test_fresh_takes_away_checkpoints_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "m.training"
+    folder.mkdir()
+    for name in ("fit-choose.safetensors", "notes.txt"):
+        (folder / name).write_text("not ours")
+    with pytest.raises(ModelError, match="cannot go on from this file.*--fresh"):
+        run(Parts(LOG), Job(LEARNED, tmp_path / "m"))
+    run(Parts(LOG), Job(LEARNED, tmp_path / "m", fresh=True))
+    assert sorted(path.name for path in folder.iterdir()) == ["journal.jsonl", "notes.txt"]

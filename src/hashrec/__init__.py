@@ -45,6 +45,7 @@ _HOMES = {
     "open_index": "search",
     "planted": "interactions",
     "read": "interactions",
+    "read_features": "interactions",
     "read_parts": "interactions",
     "save_buckets": "bucketing",
 }
@@ -77,6 +78,7 @@ __all__ = [
     "open_index",
     "planted",
     "read",
+    "read_features",
     "read_parts",
     "save_buckets",
 ]
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
         UserSplit,
         planted,
         read,
+        read_features,
         read_parts,
     )
     from hashrec.recipe import Recipe

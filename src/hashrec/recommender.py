@@ -65,6 +65,7 @@ class Recommender:
         train: Interactions,
         *,
         epochs: int | None = None,
+        valid: Interactions | None = None,
         folder: Path | None = None,
         stage: str = "fit",
         features: Mapping[str, Vectors] | None = None,
@@ -77,16 +78,24 @@ class Recommender:
 
         Args:
             epochs: to run, where they were chosen before.
+            valid: the part of `train` to choose them on, of the same ids; one is carved without.
             folder: where checkpoints and the journal go; a run that was killed goes on from them.
             stage: tells this fit from others that keep things there.
-            features: {"user": (n_users, f), "item": (n_items, f)} float32 by position.
+            features: {"user": (n_users, f), "item": (n_items, f)} float32 by position, for an
+                encoder that takes them.
             listeners: told of every event of training.
         """
         if train.n_interactions == 0:
             raise DataError("there are no interactions to learn from")
         recipe = self.recipe
+        if features and not recipe.encoder.takes_features:
+            raise UsageError(
+                f"encoder {recipe.encoder.name} takes no features", got=", ".join(sorted(features)),
+                fix="leave them out, or set encoder.name to two-tower",
+            )  # fmt: skip
         task = Task(
-            train, recipe.seed, recipe.table, recipe.training, epochs, features or {},
+            train, recipe.seed, recipe.table, recipe.training, epochs, valid,
+            features or {},
             watcher(recipe.seed), hardest, folder, stage, tuple(listeners), progress,
         )  # fmt: skip
         encoding = recipe.encoder.fit(task)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender
 
-__all__ = ["Job", "Outcome", "peak_rss_mb", "run"]
+__all__ = ["Job", "Outcome", "peak_rss_mb", "run", "union"]
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class Job:
     features: Mapping[str, Any] = field(default_factory=dict)
     listeners: Sequence[Callable[[Mapping[str, Any]], None]] = ()
 
-    @property
+    @cached_property  # `.` is another folder once a model has been put in its place
     def folder(self) -> Path | None:
         """Beside the model: where an encoder that trains keeps checkpoints and its journal."""
         if not isinstance(self.recipe.encoder, TrainedEncoder):
             return None
-        return self.out.with_name(self.out.name + ".training")
+        named = self.out.name not in ("", "..")
+        out = self.out if named else self.out.resolve()
+        return out.with_name(out.name + ".training")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,9 @@ def run(
     with clock.time("split"):
         train, test, held_out = _parts(parts, job)
     _forget(job, only_if=job.fresh)
-    encoding, model = _fit(train, job, "fit", None, clock, progress)
+    encoding, model = _fit(
+        train, job, "fit", clock, progress, valid=None if held_out else parts.valid
+    )
     result: dict[str, Any] = {}
     if test is not None:
         with clock.time("evaluate"):
@@ -102,7 +107,7 @@ def run(
         progress.note("fitting again on everything, for the model that is written")
         result["refitted"] = True
         epochs = encoding.facts.get("epochs")
-        _, model = _fit(parts.train, job, "everything", epochs, clock, progress)
+        _, model = _fit(parts.train, job, "everything", clock, progress, epochs=epochs)
     model = model.with_facts(metrics=result, data=parts.train.report.to_dict())
     with clock.time("write"):
         files = model.save(job.out)
@@ -116,7 +121,7 @@ def run(
 
 def _parts(parts: Parts, job: Job) -> tuple[Interactions, Interactions | None, bool]:
     """Train, test, and whether the test part was held out of train here."""
-    train = parts.train if parts.valid is None else _union(parts.train, parts.valid)
+    train = parts.train if parts.valid is None else union(parts.train, parts.valid)
     if parts.test is not None or not job.measure:
         return train, parts.test if job.measure else None, False
     train, test = parts.train.split(job.recipe.holdout)
@@ -129,7 +134,7 @@ def _parts(parts: Parts, job: Job) -> tuple[Interactions, Interactions | None, b
     return train, test, True
 
 
-def _union(one: Interactions, other: Interactions) -> Interactions:
+def union(one: Interactions, other: Interactions) -> Interactions:
     """Both parts of one folder, which share their ids, as one."""
     rows = np.concatenate([one.matrix.row_of_entry, other.matrix.row_of_entry])
     columns = np.concatenate([one.matrix.indices, other.matrix.indices])
@@ -137,13 +142,20 @@ def _union(one: Interactions, other: Interactions) -> Interactions:
 
 
 def _fit(
-    train: Interactions, job: Job, stage: str, epochs: int | None, clock: _Clock, progress: Progress
+    train: Interactions,
+    job: Job,
+    stage: str,
+    clock: _Clock,
+    progress: Progress,
+    *,
+    epochs: int | None = None,
+    valid: Interactions | None = None,
 ) -> tuple[Encoding, Recommender]:
     model = Recommender(job.recipe)
     with clock.time("encode"):
         encoding = model.encode(
-            train, epochs=epochs, folder=job.folder, stage=stage, features=job.features,
-            listeners=job.listeners, progress=progress,
+            train, epochs=epochs, valid=valid, folder=job.folder, stage=stage,
+            features=job.features, listeners=job.listeners, progress=progress,
         )  # fmt: skip
     with clock.time("code"):
         model.code(train, encoding)

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashrec.bench import BENCHES, propagation
+from hashrec.bench import BENCHES, propagation, step
 from hashrec.bench.propagation import _require_equal, weighted
 from hashrec.bench.subject import subject
 from hashrec.bench.timing import Timing, alternate
 from hashrec.cli.main import main
+from hashrec.errors import UsageError
 from hashrec.graph import BipartiteOperator
 from hashrec.interactions import planted
 from hashrec.progress import SILENT
@@ -93,7 +94,49 @@ def test_results_for_people(data: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_registry_is_what_the_command_offers() -> None:
-    assert sorted(BENCHES) == ["buckets", "propagate", "spectral"]
+    assert sorted(BENCHES) == ["buckets", "graphhash", "propagate", "spectral", "step"]
+
+
+@pytest.mark.skipif(not TORCH, reason="needs torch, the other side")
+def test_step_measures_both_sides_from_the_same_loss(data: Path) -> None:
+    result, _ = bench("step", data)
+    ours, theirs, drawing = result["rows"]
+    assert [row["engine"] for row in result["rows"]] == [
+        "hashrec", "torch coo", "hashrec, drawing the batch",
+    ]  # fmt: skip
+    assert set(result["claims"]) == {"over_lightgcn_pytorch", "drawing_share"}
+    ratio = theirs["median_ms"] / ours["median_ms"]
+    assert result["claims"]["over_lightgcn_pytorch"] == pytest.approx(ratio, rel=0.02)
+    assert drawing["median_ms"] < ours["median_ms"]
+
+
+@pytest.mark.skipif(not TORCH, reason="needs torch, the other side")
+def test_steps_that_disagree_are_never_timed(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    monkeypatch.setattr(step, "_first_losses", lambda train, seed: (0.7, 0.71))
+    with pytest.raises(UsageError, match="do not compute the same loss; got"):
+        step.bench_step(data=str(data), quick=True, repeats=1, seed=0, progress=SILENT)
+
+
+@pytest.mark.skipif(not TORCH, reason="trains")
+def test_graphhash_goes_on_from_the_cells_it_stored(tmp_path: Path) -> None:
+    store = tmp_path / "cells.jsonl"
+    whole, _ = bench("graphhash", "--store", store)
+    lines = store.read_text().splitlines()
+    assert len(lines) == len(whole["rows"]) == 8
+    store.write_text("\n".join(lines[:5]) + "\n" + lines[5][:30])  # killed while writing
+    again, log = bench("graphhash", "--store", store)
+    assert [note.split(":")[0] for note in log.splitlines() if " of 8" in note] == [
+        "6 of 8", "7 of 8", "8 of 8",
+    ]  # fmt: skip
+    assert _without_times(again) == _without_times(whole)
+    rows = {(row["backbone"], row["method"]): row for row in whole["rows"]}
+    assert rows["mf", "full"]["table_rows"] == 900 and rows["mf", "graph"]["table_rows"] == 225
+    graph, drawn = (rows["lightgcn", name]["recall@10"] for name in ("graph", "random"))
+    assert whole["claims"]["graph_over_random"] == pytest.approx(graph / drawn, abs=1e-3)
+
+
+def _without_times(result: Any) -> list[dict[str, Any]]:
+    return [{key: row[key] for key in row if key != "seconds"} for row in result["rows"]]
 
 
 def test_buckets_measures_both_sides(data: Path) -> None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from hashrec.bench.buckets import bench_buckets
+from hashrec.bench.graphhash import bench_graphhash
 from hashrec.bench.propagation import bench_propagate
 from hashrec.bench.spectral import bench_spectral
-from hashrec.progress import Progress
+from hashrec.bench.step import bench_step
 
-__all__ = ["BENCHES", "Bench"]
+__all__ = ["BENCHES", "LONG", "Bench"]
 
 
-class Bench(Protocol):
-    """Measures; returns `{"rows": [...], "claims": {key: number}}`, JSON-ready."""
+# Called with data, quick, repeats, seed and progress; measures, and returns
+# `{"rows": [...], "claims": {key: number}}`, JSON-ready. Those in `LONG` take two more arguments:
+# `store`, a file where every cell is kept as it ends and found again, and `device`.
+Bench = Callable[..., dict[str, Any]]
 
-    def __call__(
-        self, *, data: str | None, quick: bool, repeats: int, seed: int, progress: Progress
-    ) -> dict[str, Any]: ...
-
+LONG = frozenset({"graphhash"})
 
 BENCHES: Mapping[str, Bench] = {
     "propagate": bench_propagate,
     "spectral": bench_spectral,
     "buckets": bench_buckets,
+    "step": bench_step,
+    "graphhash": bench_graphhash,
 }

@@ -189,13 +189,22 @@ def _inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "bench", "Measure this library beside its alternatives.")
-    parser.add_argument("name", metavar="NAME", help="propagate, spectral, buckets")
+    parser.add_argument(
+        "name", metavar="NAME", help="propagate, spectral, buckets, step, graphhash"
+    )
     parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
     parser.add_argument("--repeats", type=_positive, default=5, help="of every measurement (5)")
     parser.add_argument(
         "--out", type=Path, metavar="FILE.json", help="store the result as JSON too"
     )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="graphhash: where each cell is kept as it ends, to go on from (bench-NAME.jsonl)",
+    )
+    parser.add_argument("--device", default="cpu", help="graphhash: where to train (cpu)")
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

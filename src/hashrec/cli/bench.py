@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
+from typing import Any
 
-from hashrec.bench import BENCHES
+from hashrec.bench import BENCHES, LONG
 from hashrec.cli.listening import listener
 from hashrec.cli.output import check_file_path, print_json, print_table
 from hashrec.component import nearest
@@ -23,7 +25,12 @@ def run(options: argparse.Namespace) -> None:
         )
     if options.out is not None:
         check_file_path(options.out)
+    more: dict[str, Any] = {}
+    if options.name in LONG:
+        store = Path(f"bench-{options.name}.jsonl") if options.store is None else options.store
+        more = {"store": store, "device": options.device}
     result = BENCHES[options.name](
+        **more,
         data=options.data,
         quick=options.quick,
         repeats=options.repeats,

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> None:
     seed = [] if options.seed is None else [f"seed={options.seed}"]
     recipe = Recipe.from_toml(options.recipe, [*options.set, *seed])
     check_target(options.out)
+    listeners = _listeners(options)
     progress = listener()
     began = time.perf_counter()
     parts = parts_of(options, recipe.data, progress)
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
         refit=not options.no_refit,
         fresh=options.fresh,
         features=_features(options, parts, progress),
-        listeners=_listeners(options),
+        listeners=listeners,
     )
     outcome = run_job(parts, job, read_seconds=time.perf_counter() - began, progress=progress)
     if options.json:
@@ -53,7 +54,7 @@ def _features(options: argparse.Namespace, parts: Parts, progress: Progress) -> 
             features = read_features(path, ids)
             progress.note(
                 f"{path}: {len(features.names)} features of {len(ids):,} {side}s, "
-                f"{features.missing:,} of whom it does not know"
+                f"{features.missing:,} of them not in it"
             )
             found[side] = features.values
     return found

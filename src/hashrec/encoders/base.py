@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,13 @@ class Encoding:
 
 
 class Encoder(Component):
-    """Options of one encoder; `fit` does the work."""
+    """Options of one encoder; `fit` does the work.
+
+    Attributes:
+        takes_features: of users and items; others would ignore them.
+    """
+
+    takes_features: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, task: Task) -> Encoding:

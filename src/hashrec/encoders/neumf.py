@@ -37,6 +37,10 @@ class NeuMf(TrainedEncoder):
     hidden: tuple[Width, ...] = (64, 64, 64)
     rank: Annotated[int, Field(ge=1)] = 128
 
+    @property
+    def width(self) -> int:
+        return 2 * self.dim
+
     def build(self, task: Task, log: Interactions, made: Buckets) -> Backbone:
         from hashrec.training.neu_mf import NeuMfModule
 
@@ -45,5 +49,5 @@ class NeuMf(TrainedEncoder):
                 f"loss {task.training.loss.name} needs dot products and neumf has none",
                 name="training.loss", expected="bpr or logistic",
             )  # fmt: skip
-        tables = self.tables(task, log, made, 2 * self.dim)
+        tables = self.tables(task, log, made)
         return NeuMfModule(*tables, self.hidden, self.rank, task.seed)

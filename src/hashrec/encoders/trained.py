@@ -46,7 +46,7 @@ class TrainedEncoder(Encoder):
         from hashrec.training.fit import train
 
         trained = train(
-            task, self.dim, lambda log, made: self.build(task, log, made), self.to_dict()
+            task, self.width, lambda log, made: self.build(task, log, made), self.to_dict()
         )
         return Encoding(trained.users, trained.items, self.fold_in(), trained.facts)
 
@@ -54,27 +54,32 @@ class TrainedEncoder(Encoder):
         """How a history becomes a vector: the mean of its items, popular ones counting less."""
         return FoldIn(user_exponent=0.5, item_exponent=0.5)
 
+    @property
+    def width(self) -> int:
+        """Dimensions of a table's vector."""
+        return self.dim
+
     def tables(
-        self, task: Task, log: Interactions, made: Buckets, dim: int | None = None
+        self, task: Task, log: Interactions, made: Buckets
     ) -> tuple[HashedEmbedding, HashedEmbedding]:
         """Both tables at their start: the same for the same log, buckets and seed."""
         from hashrec.training.start import near, normal
 
-        width = self.dim if dim is None else dim
         if self.start == "normal":
-            return normal(made, width, self.scale, task.seed)
-        return near(made, *self._directions(log, width, task.seed))
+            return normal(made, self.width, self.scale, task.seed)
+        return near(made, *self._directions(log, self.width, task.seed))
 
     def _directions(self, log: Interactions, dim: int, seed: int) -> tuple[Floats, Floats]:
-        """Spectral vectors at length scale * sqrt(dim); those without edges are zero. Where the
-        data have fewer dimensions the others are noise of the same size."""
+        """Spectral vectors at length scale * sqrt(dim). What the data do not give is noise of the
+        same size: dimensions beyond theirs, and ids without edges (the cosine of a zero vector
+        has a slope of 1e12, after which Adam moves nothing that it shares)."""
         found = Spectral(dim=dim).encode(log.matrix, np.random.default_rng(seed))
         rng = np.random.default_rng([seed, 1])
         sides = []
         for vectors in (found.users, found.items):
             wide = rng.normal(size=(len(vectors), dim)).astype(np.float32) * np.float32(self.scale)
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-            wide[:, : vectors.shape[1]] = unit * np.float32(self.scale * np.sqrt(vectors.shape[1]))
+            known, size = lengths[:, 0] > 0, np.float32(self.scale * np.sqrt(vectors.shape[1]))
+            wide[known, : vectors.shape[1]] = vectors[known] / lengths[known] * size
             sides.append(wide)
         return sides[0], sides[1]

@@ -32,6 +32,7 @@ class TwoTower(TrainedEncoder):
     """
 
     name: ClassVar[str] = "two-tower"
+    takes_features: ClassVar[bool] = True
 
     hidden: tuple[Width, ...] = (128,)
 

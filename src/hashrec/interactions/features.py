@@ -12,14 +12,22 @@ import pyarrow.compute as pc
 
 from hashrec.component import nearest
 from hashrec.errors import DataError
+from hashrec.interactions.factor import Column
 from hashrec.interactions.files import open_source
+from hashrec.interactions.formats import Source
 from hashrec.interactions.ids import Ids
+from hashrec.interactions.values import numbers
 
 __all__ = ["Features", "read_features"]
 
 Floats = npt.NDArray[np.float32]
 
 _CATEGORIES = 1_000  # of one column: more are ids, not features
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+_WORDS = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_boolean,
+    pa.types.is_null,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,36 +49,48 @@ def read_features(source: Any, ids: Ids, *, id: str | None = None) -> Features:
     """Every other column of `source`, for the ids of one side.
 
     A column of numbers is standardised over the ids it is known for; where any is missing, it is
-    0 there, the mean, and a column `name=?` is 1. A column of text or booleans becomes a column
-    for each value; missing values, and ids that `source` does not have, are 1 in `name=?` alone.
+    0 there, the mean, and a column `name=?` is 1. NaN and infinity are missing. A column of text
+    or booleans becomes a column for each value; missing values, and ids that `source` does not
+    have, are 1 in `name=?` alone. Text files have no types: there a column is one of numbers
+    where all that is not missing reads as a number. Rows of other ids are not looked at.
 
     Args:
         source: a file or data frame, as for `read`, with a header: one row an id.
         ids: of the log, `log.users` or `log.items`. id: the column of ids; the first by default.
 
     Raises DataError for what cannot be read, for ids that occur twice, for a source that knows
-    none of the ids, and for a text column of more than 1,000 values.
+    none of the ids, for columns of other types (dates, lists), and for a text column of more than
+    1,000 values.
     """
     opened = open_source(source)
-    key = opened.columns[0] if id is None else id
-    if key not in opened.columns:
-        raise DataError(
-            f"no column {key!r}", name=opened.name, expected="one of " + ", ".join(opened.columns),
-            fix=nearest(key, opened.columns),
-        )  # fmt: skip
+    key = _key(opened, id)
     rows = _rows_of(opened.load(key), ids, opened.name)
     parts: list[tuple[str, Floats]] = []
     for column in opened.columns:
         if column != key:
-            parts += _encoded(column, _flat(opened.load(column)), rows, opened.name)
+            parts += _encoded(opened.column(column), rows)
     if not parts:
         raise DataError("no column but that of the ids", name=opened.name, got=key)
-    values = np.stack([numbers for _, numbers in parts], axis=1)
+    values = np.stack([one for _, one in parts], axis=1)
     return Features(values, tuple(name for name, _ in parts), int((rows < 0).sum()))
 
 
-def _flat(array: Any) -> Any:
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+def _key(opened: Source, id: str | None) -> str:
+    """The column of ids, among columns that can be told apart."""
+    columns = opened.columns
+    if not columns:
+        raise DataError("there are no columns", name=opened.name, expected="ids and features")
+    twice = [column for column in columns if columns.count(column) > 1]
+    if twice:
+        raise DataError("two columns of one name", name=opened.name, got=repr(twice[0]),
+                        fix="rename one of them")  # fmt: skip
+    key = columns[0] if id is None else id
+    if key not in columns:
+        raise DataError(
+            f"no column {key!r}", name=opened.name, expected="one of " + ", ".join(columns),
+            fix=nearest(key, columns),
+        )  # fmt: skip
+    return key
 
 
 def _rows_of(raw: Any, ids: Ids, name: str) -> npt.NDArray[np.int64]:
@@ -91,36 +111,60 @@ def _rows_of(raw: Any, ids: Ids, name: str) -> npt.NDArray[np.int64]:
     return rows
 
 
-def _encoded(
-    column: str, array: Any, rows: npt.NDArray[np.int64], name: str
-) -> list[tuple[str, Floats]]:
+def _encoded(column: Column, rows: npt.NDArray[np.int64]) -> list[tuple[str, Floats]]:
     """The columns that one column becomes, by position."""
-    taken = array.take(pa.array(rows, mask=rows < 0))
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        return _numbers(column, taken)
-    return _categories(column, taken.cast(pa.string()), name)
+    values = _flat(column.values)
+    coded = pa.types.is_dictionary(values.type)
+    kind = values.type.value_type if coded else values.type
+    at = pa.array(rows, mask=rows < 0)
+    if not coded and any(test(kind) for test in _NUMBERS):
+        return _standardised(column.name, values.cast(pa.float64(), safe=False).take(at))
+    if not any(test(kind) for test in _NUMBERS + _WORDS):
+        raise DataError(
+            "this column cannot be a feature", name=column.where,
+            expected="numbers, text or booleans", got=f"type {kind}",
+            fix="make numbers of it, or leave it out",
+        )  # fmt: skip
+    words = values.cast(kind).cast(pa.string()).take(at)
+    found = numbers(words) if column.text else None
+    if found is not None and found.null_count < len(found):
+        return _standardised(column.name, found)
+    return _categories(column, words)
 
 
-def _numbers(column: str, taken: Any) -> list[tuple[str, Floats]]:
-    values = taken.cast(pa.float64()).to_numpy(zero_copy_only=False)
+def _flat(array: Any) -> Any:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _standardised(name: str, taken: Any) -> list[tuple[str, Floats]]:
+    values = taken.to_numpy(zero_copy_only=False)
     known = np.isfinite(values)
-    mean = values[known].mean() if known.any() else 0.0
-    spread = values[known].std() if known.any() else 0.0
-    scaled = np.where(known, (values - mean) / (spread or 1.0), 0.0).astype(np.float32)
-    found = [(column, scaled)]
+    scaled = np.zeros(len(values), dtype=np.float32)
+    if known.any():
+        scaled[known] = _unit(values[known])
+    found = [(name, scaled)]
     if not known.all():
-        found.append((f"{column}=?", (~known).astype(np.float32)))
+        found.append((f"{name}=?", (~known).astype(np.float32)))
     return found
 
 
-def _categories(column: str, taken: Any, name: str) -> list[tuple[str, Floats]]:
+def _unit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean 0 and standard deviation 1, or zeros where all are the same."""
+    if values.min() == values.max():  # a mean that was rounded would leave a spread
+        return np.zeros_like(values)
+    values = values / np.abs(values).max()  # squares of 1e300 are infinite
+    unit: npt.NDArray[np.float64] = (values - values.mean()) / values.std()
+    return unit
+
+
+def _categories(column: Column, taken: Any) -> list[tuple[str, Floats]]:
     values = sorted(pc.unique(taken).drop_null().to_pylist())
     if len(values) > _CATEGORIES:
         raise DataError(
-            f"column {column!r} has {len(values):,} different values", name=name,
+            f"{len(values):,} different values", name=column.where,
             expected=f"at most {_CATEGORIES:,}", fix="leave it out, or group its values",
         )  # fmt: skip
     codes = pc.index_in(taken, value_set=pa.array(values, pa.string())).fill_null(-1).to_numpy()
-    found = [(f"{column}={value}", (codes == at).astype(np.float32))
+    found = [(f"{column.name}={value}", (codes == at).astype(np.float32))
              for at, value in enumerate(values)]  # fmt: skip
-    return [*found, (f"{column}=?", (codes < 0).astype(np.float32))]
+    return [*found, (f"{column.name}=?", (codes < 0).astype(np.float32))]

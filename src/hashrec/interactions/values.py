@@ -14,9 +14,17 @@ from hashrec.errors import DataError
 from hashrec.interactions.entries import Times
 from hashrec.interactions.factor import Column
 
-__all__ = ["ratings", "times"]
+__all__ = ["numbers", "ratings", "times"]
 
 _MISSING_WORDS = ["", "nan", "na", "n/a", "null", "none"]
+
+
+def numbers(values: Any) -> Any:
+    """Text as float64, null where it is empty or a word for nothing; None where any is no number.
+
+    Spaces around numbers do not matter.
+    """
+    return _cast(values, (pa.float64(),))
 
 
 def ratings(column: Column) -> npt.NDArray[np.float64]:

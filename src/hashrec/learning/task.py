@@ -41,6 +41,7 @@ class Task:
     Attributes:
         log: the interactions. seed: of every draw. table, training: for encoders that train.
         epochs: to run, chosen before; None: choose them as `training` says.
+        valid: a part of `log` to watch training on, instead of one carved from it here.
         features: {"user": (n_users, f), "item": (n_items, f)} float32 by position, or without.
         watcher: (train, valid) -> how to measure vectors on valid. finder: see `Finder`; both
             come from rooms that training does not know.
@@ -54,6 +55,7 @@ class Task:
     table: Table = field(default_factory=Table)
     training: Training = field(default_factory=Training)
     epochs: int | None = None
+    valid: Interactions | None = None
     features: Mapping[str, Floats] = field(default_factory=dict)
     watcher: Callable[[Interactions, Interactions], Watch] = _nobody
     finder: Finder = _nobody

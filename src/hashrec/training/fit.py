@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch.nn.functional import normalize
 
 from hashrec.bucketing import Buckets
+from hashrec.csr import Csr
 from hashrec.errors import DataError
 from hashrec.interactions import Interactions, UserSplit
 from hashrec.learning import Source, Task
@@ -59,10 +61,11 @@ class _Fit:
     def run(self) -> Trained:
         training = self.task.training
         torch.set_num_threads(threads())
-        if self.task.epochs is not None or training.valid == 0:
+        carved = self.task.valid is None
+        if self.task.epochs is not None or (carved and training.valid == 0):
             epochs = training.epochs if self.task.epochs is None else self.task.epochs
             return self._all(min(epochs, training.epochs), [])
-        part, valid = self.task.log.split(UserSplit(test=training.valid, seed=self.task.seed))
+        part, valid = self._parts()
         if not valid.n_interactions:
             raise DataError(
                 "nothing could be held out to watch training on",
@@ -73,6 +76,17 @@ class _Fit:
         if not training.refit:
             return self._exported(run, made)
         return self._all(run.outcome.best_epoch, run.outcome.history)
+
+    def _parts(self) -> tuple[Interactions, Interactions]:
+        """What is learned from while epochs are chosen, and what is watched."""
+        log, valid = self.task.log, self.task.valid
+        if valid is None:
+            return log.split(UserSplit(test=self.task.training.valid, seed=self.task.seed))
+        rows, columns = log.matrix.row_of_entry, log.matrix.indices
+        watched = valid.matrix.row_of_entry * log.n_items + valid.matrix.indices
+        rest = ~np.isin(rows * log.n_items + columns, watched)
+        shape = {"n_rows": log.n_users, "n_columns": log.n_items}
+        return log.with_matrix(Csr.from_pairs(rows[rest], columns[rest], **shape)), valid
 
     def _all(self, epochs: int, history: list[dict[str, float]]) -> Trained:
         run, made = self._trained(self.task.log, epochs, "all", None)
@@ -137,7 +151,7 @@ class _Fit:
         identity = {
             **self.identity, "table": task.table.to_dict(), "training": task.training.to_dict(),
             "seed": task.seed, "data": log.fingerprint(), "part": part, "stop": stop,
-            "features": sorted(task.features),
+            "features": {side: _digest(given) for side, given in task.features.items()},
         }  # fmt: skip
         return Keeper(task.folder / f"{task.stage}-{part}.safetensors", identity)
 
@@ -164,6 +178,11 @@ class _Fit:
             batches.source.hardest = self.task.finder(users, items, batches.source.seen, pool)
 
         return refresh
+
+
+def _digest(array: npt.ArrayLike) -> str:
+    given = np.asarray(array)
+    return hashlib.sha256(f"{given.shape}".encode() + given.tobytes()).hexdigest()
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Keeper:
 
     def save(self, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Replaces the checkpoint, or leaves the old one where it cannot."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         header = {"format": _FORMAT, "identity": self._digest(), "facts": json.dumps(facts)}
@@ -52,13 +54,14 @@ class Keeper:
             with staged.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(staged, self.path)
-        except OSError as fault:
+        except (OSError, SafetensorError) as fault:  # the latter for a disk without room
             raise OutputError(
                 "the checkpoint could not be written", name=str(self.path), got=str(fault),
                 fix="make room, or train without checkpoints",
             ) from fault  # fmt: skip
         finally:
-            staged.unlink(missing_ok=True)
+            with suppress(OSError):
+                staged.unlink()
 
     def load(self) -> Checkpoint | None:
         """What is kept, or None where nothing is. Raises ModelError for a file that is damaged

@@ -106,7 +106,7 @@ class Run:
         order = self.batches.order(epoch)
         for step in range(outcome.step, len(self.batches)):
             began = time.perf_counter()
-            outcome.loss += self._step(order, epoch, step)
+            outcome.loss += self.step(order, epoch, step)
             outcome.step = step + 1
             outcome.seconds += time.perf_counter() - began
             if self.before_epoch is None and time.monotonic() > self._kept + _KEEP_EVERY:
@@ -122,11 +122,11 @@ class Run:
         elif time.monotonic() > self._kept + _KEEP_EVERY:
             self._keep()
 
-    def _step(self, order: Any, epoch: int, step: int) -> float:
+    def step(self, order: Any, epoch: int, step: int) -> float:
         """One step; every `accumulate` of them, and at the end of an epoch, the tables move."""
-        together = self.options.accumulate
-        first = step % together == 0
-        if first:
+        start = step - step % self.options.accumulate
+        end = min(start + self.options.accumulate, len(self.batches))
+        if step == start:
             self._adam.zero_grad(set_to_none=True)
         batch = self.batches.batch(order, epoch, step)
         view = self.module()
@@ -137,9 +137,8 @@ class Run:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._diverged(epoch, step, value)
-        (loss / together).backward()
-        last = (step + 1) % together == 0 or step + 1 == len(self.batches)
-        if last:
+        (loss / (end - start)).backward()
+        if step + 1 == end:
             for group in self._adam.param_groups:
                 group["lr"] = self._rate(epoch, step)
             self._adam.step()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 from hashrec.training.backbone import Backbone, Seen
 from hashrec.training.mf import Looked
@@ -39,8 +40,9 @@ class NeuMfModule(Backbone):
         self.user_table, self.item_table, self.rank, self.seed = users, items, rank, seed
         half = users.embedding_dim // 2
         sizes = (2 * half, *hidden)
-        layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-        self.layers, self.head = nn.ModuleList(layers), nn.Linear(half + sizes[-1], 1)
+        # skip_init: what torch would draw first would come from everybody's generator.
+        layers = [skip_init(nn.Linear, a, b) for a, b in itertools.pairwise(sizes)]
+        self.layers, self.head = nn.ModuleList(layers), skip_init(nn.Linear, half + sizes[-1], 1)
         _draw(self, seed)
         with torch.no_grad():  # at first a plain dot product of the halves p and q
             self.head.weight[:, :half] = 1.0

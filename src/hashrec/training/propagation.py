@@ -6,6 +6,7 @@ and N is symmetric, so the gradient of x is the same sum over the gradient of y.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ class Propagation:
 
     def forward(self, users: Any, items: Any) -> Pair:
         if not self.concatenate:
-            return self._horner([(weight * users, weight * items) for weight in self.weights])
+            return self._horner([(weight, users, items) for weight in self.weights])
         layers = [(users, items)]
         while len(layers) < len(self.weights):
             layers.append(self.product(*layers[-1]))
@@ -70,15 +71,16 @@ class Propagation:
             return self.forward(users, items)
         n = len(self.weights)
         parts = zip(self.weights, users.chunk(n, 1), items.chunk(n, 1), strict=True)
-        return self._horner([(weight * u, weight * i) for weight, u, i in parts])
+        return self._horner(list(parts))
 
-    def _horner(self, terms: list[Pair]) -> Pair:
-        """sum_k N^k terms_k as terms_0 + N (terms_1 + N (...))."""
-        users, items = terms[-1]
-        for user_term, item_term in reversed(terms[:-1]):
-            users, items = self.product(users, items)
-            users, items = users.add_(user_term), items.add_(item_term)
-        return users, items
+    def _horner(self, terms: list[tuple[float, Any, Any]]) -> Pair:
+        """sum_k a_k N^k x_k as a_0 x_0 + N (a_1 x_1 + N (...)), in as few passes."""
+        weight, users, items = terms[-1]
+        total = weight * users, weight * items
+        for weight, users, items in reversed(terms[:-1]):
+            above = self.product(*total)
+            total = above[0].add_(users, alpha=weight), above[1].add_(items, alpha=weight)
+        return total
 
     def _on(self, device: Any) -> Pair:
         """Both directions as torch sparse matrices there."""
@@ -94,10 +96,13 @@ class Propagation:
 
 def _sparse(rows: Any, left: Any, right: Any, device: Any) -> Any:
     values = left[rows.row_of_entry] * right[rows.indices]
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(rows.offsets.copy()), torch.from_numpy(rows.indices.astype("int64")),
-        torch.from_numpy(values), (rows.n_rows, rows.n_columns), device=device,
-    )  # fmt: skip
+    with warnings.catch_warnings():  # nobody who trains can do anything about torch's beta
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(rows.offsets.copy()), torch.from_numpy(rows.indices.astype("int64")),
+            torch.from_numpy(values), (rows.n_rows, rows.n_columns), device=device,
+            check_invariants=False,  # a Csr has been checked
+        )  # fmt: skip
 
 
 class _Layers(torch.autograd.Function):  # type: ignore[misc]

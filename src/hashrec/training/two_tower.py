@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 from hashrec.training.backbone import Backbone, Seen
 from hashrec.training.mf import Looked
@@ -57,7 +58,8 @@ class _Tower(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.register_buffer("features", features, persistent=False)
         sizes = (dim + features.shape[1], *hidden, dim)
-        layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+        # skip_init: what torch would draw first would come from everybody's generator.
+        layers = [skip_init(nn.Linear, a, b) for a, b in itertools.pairwise(sizes)]
         self.layers = nn.ModuleList(layers)
         with torch.no_grad():
             for layer in layers:

@@ -1,0 +1,224 @@
+"""`bench graphhash`: every bucket method under LightGCN and MF, as the GraphHash paper compares."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+from hashrec.bucketing import METHODS
+from hashrec.codes import FloatCodes
+from hashrec.errors import DataError
+from hashrec.interactions import Parts, planted, read_parts
+from hashrec.learning import Table, Training
+from hashrec.learning.bpr import Bpr
+from hashrec.progress import Progress
+from hashrec.recipe import Recipe
+from hashrec.recommender import Recommender
+from hashrec.workflow import union
+
+__all__ = ["Cell", "Cells", "bench_graphhash"]
+
+# Features of ids are no part of the comparison, and these need them.
+_WITHOUT = ("lsh",)
+# The row budgets at which others report GraphHash (gamma 200), by the number of ids.
+_PUBLISHED_ROWS = {34_464: 9_000, 70_839: 12_000}
+# recall@10 on LightGCN in an independent re-run (BACO, supplementary table 8).
+_PUBLISHED = {
+    34_464: {"full": 0.07619, "random": 0.03054, "frequency": 0.02926, "double": 0.02872,
+             "double-frequency": 0.03028, "lsh-structure": 0.03613, "graph": 0.05776,
+             "double-graph": 0.03883, "leiden": 0.05540, "balanced": 0.06308},
+    70_839: {"full": 0.12917, "random": 0.06368, "frequency": 0.05852, "double": 0.06491,
+             "double-frequency": 0.06901, "lsh-structure": 0.06481, "graph": 0.10672,
+             "double-graph": 0.08711, "leiden": 0.10753, "balanced": 0.11701},
+}  # fmt: skip
+_KS = (10, 20, 50)
+_SHOWN = tuple(f"{metric}@{k}" for metric in ("recall", "ndcg") for k in _KS)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of the table: what is trained, on which table, with which seed."""
+
+    data: str
+    backbone: str
+    method: str
+    rows: int | float | None
+    seed: int
+    options: str
+
+    @property
+    def key(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+class Cells:
+    """Results by cell, each stored as it ends: a line of JSON in a file that only grows.
+
+    A line that a kill has cut short is passed over, and its cell measured again.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._found: dict[str, dict[str, Any]] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                self._found[json.dumps(entry["cell"], sort_keys=True)] = entry["result"]
+
+    def get(self, cell: Cell) -> dict[str, Any] | None:
+        return self._found.get(cell.key)
+
+    def put(self, cell: Cell, result: dict[str, Any]) -> None:
+        self._found[cell.key] = result
+        if self._path is None:
+            return
+        cut = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
+        with self._path.open("a", encoding="utf-8") as file:
+            line = json.dumps({"cell": asdict(cell), "result": result}) + "\n"
+            file.write("\n" * cut + line)
+
+
+def bench_graphhash(
+    *,
+    data: str | None,
+    quick: bool,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+    store: Path | None = None,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Recall and NDCG at 10, 20 and 50, protocol `graphhash`, of every method at the published row
+    budget (where the data are those) and at a quarter of the rows, both backbones, `repeats` seeds
+    from `seed` on.
+
+    All cells are trained alike: BPR with one uniform negative, Adam, epochs chosen on the valid
+    part, measured once on test. `store`: where cells are kept, and found again.
+    """
+    parts = _parts(data, quick, seed)
+    n_ids = parts.train.n_users + parts.train.n_items
+    cells, fingerprint = Cells(store), parts.train.fingerprint()[:12]
+    training = _training(quick, device, parts.train.n_interactions)
+    options = json.dumps(training.to_dict(), sort_keys=True)
+    asked = [
+        Cell(fingerprint, backbone, method, rows, seed + number, options)
+        for number in range(1 if quick else repeats)
+        for backbone in ("lightgcn", "mf")
+        for method, rows in _tables(n_ids, quick)
+    ]
+    for number, cell in enumerate(asked):
+        if cells.get(cell) is None:
+            told = f"{cell.backbone}, {cell.method}, {cell.rows or 'all'} rows, seed {cell.seed}"
+            progress.note(f"{number + 1} of {len(asked)}: {told}")
+            cells.put(cell, _measured(cell, parts, training))
+    rows = list(_summed(asked, cells, n_ids))
+    return {"rows": rows, "claims": _claims(rows)}
+
+
+def _parts(data: str | None, quick: bool, seed: int) -> Parts:
+    """A folder of three parts, or a planted log of them, split as the paper does."""
+    if data is not None:
+        parts = read_parts(data)
+        if parts.valid is None or parts.test is None:
+            raise DataError("valid and test parts are needed", name=data)
+        return parts
+    users = 600 if quick else 6_000
+    log = planted(
+        users, users // 2, communities=users // 50, degree=20, noise=0.3, seed=seed
+    ).interactions
+    rest, test = log.split({"name": "random", "test": 0.1, "seed": seed})
+    train, valid = rest.split({"name": "random", "test": 1 / 9, "seed": seed})
+    return Parts(train, valid, test)
+
+
+def _training(quick: bool, device: str, edges: int) -> Training:
+    batch = min(65_536, max(edges // 3, 1))
+    return Training(
+        loss=Bpr(), batch=batch, learning_rate=0.02, schedule="constant", warmup=0.0,
+        epochs=5 if quick else 200, every=5, patience=4, refit=False, device=device,
+    )  # fmt: skip
+
+
+def _tables(n_ids: int, quick: bool) -> Iterator[tuple[str, int | float | None]]:
+    yield "full", None
+    budgets: list[int | float] = [0.25]
+    if n_ids in _PUBLISHED_ROWS:
+        budgets.insert(0, _PUBLISHED_ROWS[n_ids])
+    methods = ("random", "double-frequency", "graph") if quick else tuple(METHODS)
+    for budget in budgets:
+        for method in methods:
+            if method != "full" and method not in _WITHOUT:
+                yield method, budget
+
+
+def _measured(cell: Cell, parts: Parts, training: Training) -> dict[str, Any]:
+    encoder: dict[str, Any] = {"name": cell.backbone, "dim": 64, "start": "normal"}
+    if cell.backbone == "lightgcn":
+        encoder["layers"] = 2
+    recipe = Recipe.from_dict(
+        {"encoder": encoder, "codes": FloatCodes(), "users": "stored", "seed": cell.seed}
+    ).model_copy(
+        update={"table": Table(method=METHODS[cell.method](), rows=cell.rows), "training": training}
+    )
+    assert parts.valid is not None and parts.test is not None
+    began = time.perf_counter()
+    model = Recommender(recipe)
+    both = union(parts.train, parts.valid)
+    encoding = model.encode(both, valid=parts.valid)
+    spent = time.perf_counter() - began
+    # Seen are train and valid items; the vectors are those of the best epoch on train alone.
+    report = model.code(both, encoding).evaluate(parts.test, _KS, protocol="graphhash")
+    return {
+        **{key: report.metrics[key] for key in _SHOWN},
+        "valid": max(entry["recall@20"] for entry in encoding.facts["history"]),
+        "epochs": encoding.facts["epochs"],
+        "table_rows": encoding.facts["table_rows"],
+        "table_bytes": encoding.facts["table_bytes"],
+        "seconds": round(spent, 1),
+    }
+
+
+def _summed(asked: list[Cell], cells: Cells, n_ids: int) -> Iterator[dict[str, Any]]:
+    """A row for each table: means over the seeds, and the spread of recall@10."""
+    groups: dict[tuple[str, str, Any], list[Mapping[str, Any]]] = {}
+    for cell in asked:
+        found = cells.get(cell)
+        assert found is not None
+        groups.setdefault((cell.backbone, cell.method, cell.rows), []).append(found)
+    published_rows = _PUBLISHED_ROWS.get(n_ids)
+    for (backbone, method, rows), results in groups.items():
+        comparable = backbone == "lightgcn" and rows in (None, published_rows)
+        published = _PUBLISHED.get(n_ids, {}).get(method) if comparable else None
+        yield {
+            "backbone": backbone,
+            "method": method,
+            "table_rows": results[0]["table_rows"],
+            "table_bytes": results[0]["table_bytes"],
+            **{key: round(mean(one[key] for one in results), 4) for key in _SHOWN},
+            "spread": round(pstdev(one["recall@10"] for one in results), 4),
+            "published": "-" if published is None else round(published, 4),
+            "seeds": len(results),
+            "seconds": round(mean(one["seconds"] for one in results), 1),
+        }
+
+
+def _claims(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """recall@10 of `graph` over that of each hash, on LightGCN at the first budget."""
+    first: dict[str, float] = {}
+    for row in rows:
+        if row["backbone"] == "lightgcn":
+            first.setdefault(row["method"], row["recall@10"])
+    hashes = ("random", "frequency", "double", "double-frequency")
+    return {
+        f"graph_over_{method}": round(first["graph"] / first[method], 3)
+        for method in hashes
+        if first.get(method)
+    }
