@@ -122,7 +122,9 @@ class TestContract:
         encoder = encoder_of(name, start="normal", scale=0.5)
         assert ENCODERS.parse(encoder.to_dict()) == encoder
 
-    @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "directau", "ccl", "logistic"])
+    @pytest.mark.parametrize(
+        "loss", ["softmax", "sampled-softmax", "directau", "sampled-ccl", "logistic"]
+    )
     @every_encoder
     def test_losses(self, name: str, loss: str) -> None:
         """The losses an encoder cannot serve are refused by name."""

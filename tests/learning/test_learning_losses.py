@@ -144,15 +144,30 @@ def slow_softmax(temperature: float, weight: str) -> Slow:
     return slow
 
 
+def slow_contrast(margin: float, weight: float) -> Slow:
+    def slow(users: Any, items: Any, batch: Batch) -> Any:
+        terms = []
+        for place, item in zip(batch.owner.tolist(), batch.items.tolist(), strict=True):
+            user = users[batch.users[place]]
+            cosines = [cosine(user, other) for other in items]
+            beyond = [torch.clamp(one - margin, min=0) for one in cosines]
+            terms.append(1 - cosines[item] + weight * sum(beyond) / len(beyond))
+        return sum(terms) / len(terms)
+
+    return slow
+
+
 CASES: list[tuple[dict[str, Any], Callable[[], Batch], Slow]] = [
     ({"name": "bpr"}, own_negatives, slow_bpr),
     ({"name": "logistic"}, own_negatives, slow_logistic),
-    ({"name": "ccl"}, own_negatives, slow_ccl(0.4, 64)),
-    ({"name": "ccl", "margin": -0.3, "weight": 2.5}, own_negatives, slow_ccl(-0.3, 2.5)),
+    ({"name": "sampled-ccl"}, own_negatives, slow_ccl(0.4, 64)),
+    ({"name": "sampled-ccl", "margin": -0.3, "weight": 2.5}, own_negatives, slow_ccl(-0.3, 2.5)),
     ({"name": "directau"}, own_negatives, slow_directau(1, 2048)),
     ({"name": "directau", "gamma": 3, "pairs": 3}, own_negatives, slow_directau(3, 3)),
     ({"name": "sampled-softmax"}, shared_negatives, slow_sampled(0.1)),
     ({"name": "sampled-softmax", "temperature": 0.7}, shared_negatives, slow_sampled(0.7)),
+    ({"name": "ccl", "margin": 0.1}, whole_users, slow_contrast(0.1, 150)),
+    ({"name": "ccl", "margin": -1, "negatives": 3}, whole_users, slow_contrast(-1, 3)),
     ({"name": "softmax"}, whole_users, slow_softmax(0.1, "interactions")),
     ({"name": "softmax", "temperature": 0.01}, whole_users, slow_softmax(0.01, "interactions")),
     (
@@ -186,7 +201,8 @@ def test_values_and_gradients(
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_gradients_by_finite_differences(name: str) -> None:
     """Independent of autograd; at a temperature at which a step of 1e-6 is a small one."""
-    loss = LOSSES.parse({"name": name} | ({"temperature": 0.5} if "softmax" in name else {}))
+    gentle = {"temperature": 0.5} if "softmax" in name else {}
+    loss = LOSSES.parse({"name": name, **({"margin": 0.1} if name == "ccl" else gentle)})
     batch = whole_users() if loss.over == "users" else own_negatives()
     batch = shared_negatives() if loss.shared else batch
     assert torch.autograd.gradcheck(
@@ -275,7 +291,7 @@ class TestOptions:
         assert isinstance(loss, Loss)
         assert LOSSES.parse(loss.to_dict()) == loss
 
-    @pytest.mark.parametrize("name", ["bpr", "logistic", "ccl", "sampled-softmax"])
+    @pytest.mark.parametrize("name", ["bpr", "logistic", "sampled-ccl", "sampled-softmax"])
     def test_samplers_by_name_and_how_many_are_drawn(self, name: str) -> None:
         given = {"name": name, "sampler": {"name": "popularity", "exponent": 0.5}, "negatives": 3}
         loss = LOSSES.parse(given)
@@ -298,8 +314,8 @@ class TestOptions:
             ({"name": "sampled-softmax", "temperature": -1}, "greater than 0, got -1"),
             ({"name": "softmax", "weight": "none"}, "loss.weight: .*'interactions' or 'equal'"),
             ({"name": "softmax", "negatives": 5}, "unknown key loss.negatives"),
-            ({"name": "ccl", "margin": 1}, "less than 1, got 1"),
-            ({"name": "ccl", "weight": 0}, "greater than 0, got 0"),
+            ({"name": "sampled-ccl", "margin": 1}, "less than 1, got 1"),
+            ({"name": "sampled-ccl", "weight": 0}, "greater than 0, got 0"),
             ({"name": "directau", "gamma": float("nan")}, "got nan"),
             ({"name": "directau", "pairs": 1}, "greater than or equal to 2, got 1"),
             ({"name": "bpr", "sampler": "hardest"}, "unknown sampler 'hardest'.*uniform"),

@@ -29,8 +29,13 @@ class TestTraining:
         assert Recipe(training=given.to_dict()).training == given
 
     def test_a_loss_without_a_name_is_softmax(self) -> None:
-        found = Training(loss={"temperature": 0.2, "weight": "equal"}).loss
-        assert found.to_dict() == {"name": "softmax", "temperature": 0.2, "weight": "equal"}
+        found = Training(loss={"temperature": 0.2, "weight": "equal", "popularity": 0.05}).loss
+        assert found.to_dict() == {
+            "name": "softmax",
+            "temperature": 0.2,
+            "weight": "equal",
+            "popularity": 0.05,
+        }
 
     def test_a_loss_by_its_name(self) -> None:
         assert Training(loss="directau").loss.name == "directau"

@@ -62,7 +62,7 @@ def test_a_batch_larger_than_the_data_is_all_of_them(name: str, usual: int) -> N
 def test_usual_sizes() -> None:
     rows = [[user % 50, 50 + user % 7] for user in range(5_000)]
     log = interactions_of(rows, 60)
-    assert batches_of(log, "softmax").size == 1_024
+    assert batches_of(log, "softmax").size == 2_048
     assert batches_of(log, "bpr").size == 8_192
 
 
@@ -79,7 +79,7 @@ def test_owners_point_to_the_users_of_the_batch() -> None:
     assert batch.owner.tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("name", ["bpr", "logistic", "ccl"])
+@pytest.mark.parametrize("name", ["bpr", "logistic", "sampled-ccl"])
 def test_negatives_are_the_samplers_under_the_key_of_the_step(name: str) -> None:
     loss = LOSSES.parse({"name": name, "negatives": 3, "sampler": {"name": "popularity"}})
     batches = batches_of(LOG, loss, 500, seed=8)
@@ -120,7 +120,7 @@ def test_losses_without_draws_get_none() -> None:
         ({"name": "bpr", "sampler": "in-batch"},
          "training.loss.sampler: the in-batch sampler cannot draw negatives of each positive.*"
          "got loss bpr. Take uniform or popularity"),
-        ({"name": "ccl", "sampler": "in-batch"}, "cannot draw negatives of each positive"),
+        ({"name": "sampled-ccl", "sampler": "in-batch"}, "cannot draw negatives of each positive"),
         ({"name": "sampled-softmax", "sampler": "hard"},
          "the hard sampler cannot draw a sample shared by a batch.*got loss sampled-softmax"),
     ],
@@ -131,7 +131,7 @@ def test_a_sampler_that_cannot_serve_the_loss(loss: dict[str, Any], words: str) 
 
 
 def test_all_others_can() -> None:
-    for loss in ("bpr", "logistic", "ccl"):
+    for loss in ("bpr", "logistic", "sampled-ccl"):
         for sampler in ("uniform", "popularity", "hard"):
             check_sampler(LOSSES.parse({"name": loss, "sampler": sampler}))
     for sampler in ("uniform", "popularity", "in-batch"):

@@ -135,7 +135,23 @@ class TestWhatIsGiven:
     def test_the_identity_is_no_index_that_anyone_keeps(self) -> None:
         assert fit(task_of()).facts["table_bytes"] == (SMALL.n_users + SMALL.n_items) * 8 * 4
 
-    @pytest.mark.parametrize("loss", ["softmax", "ccl", {"name": "sampled-softmax"}])
+    @pytest.mark.parametrize("name", ["ccl", "softmax"])
+    def test_items_are_ranked_by_cosine_and_popularity(self, name: str) -> None:
+        plain, tilted = (
+            fit(task_of(loss={"name": name, "popularity": power}, epochs=1, valid=0))
+            for power in (0.0, 0.5)
+        )
+        degrees = np.maximum(SMALL.matrix.column_counts(), 1)
+        assert np.array_equal(plain.users, tilted.users)
+        np.testing.assert_allclose(
+            tilted.items, plain.items * np.sqrt(degrees)[:, None], rtol=1e-5, atol=1e-7
+        )
+
+    @pytest.mark.parametrize(
+        "loss",
+        [{"name": "softmax", "popularity": 0}, "sampled-ccl", {"name": "sampled-softmax"}],
+        ids=str,
+    )
     def test_losses_of_cosines_give_vectors_of_length_one(self, loss: Any) -> None:
         found = fit(task_of(loss=loss, epochs=1, valid=0))
         for side in (found.users, found.items):

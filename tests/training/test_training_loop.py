@@ -82,7 +82,7 @@ class TestSteps:
             {"accumulate": 3, "decay": 0.1},
             {"accumulate": 100, "loss": "directau", "schedule": "constant", "warmup": 0},
             {"loss": {"name": "softmax", "weight": "equal"}, "batch": 7, "decay": 0.01},
-            {"loss": {"name": "ccl", "negatives": 4}, "accumulate": 2},
+            {"loss": {"name": "sampled-ccl", "negatives": 4}, "accumulate": 2},
             {"loss": {"name": "sampled-softmax", "negatives": 20, "sampler": "in-batch"}},
         ],
         ids=str,
@@ -203,7 +203,7 @@ class TestLearning:
         "loss",
         [
             "bpr", "logistic", "directau", "softmax",
-            {"name": "ccl", "negatives": 10, "weight": 10},
+            {"name": "sampled-ccl", "negatives": 10, "weight": 10},
             {"name": "bpr", "sampler": "hard"},
             {"name": "sampled-softmax", "sampler": "in-batch"},
             {"name": "sampled-softmax", "sampler": "popularity", "negatives": 100},

@@ -1,40 +1,42 @@
-"""Cosine contrastive loss."""
+"""Cosine contrastive loss over all items."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from hashrec.learning.bpr import Bpr
-from hashrec.learning.loss import Batch, View
+from hashrec.learning.loss import Batch, Loss, View
 
 __all__ = ["Ccl"]
 
 
-class Ccl(Bpr):
-    """mean of (1 - cos(u, i)) + weight * mean over negatives j of max(0, cos(u, j) - margin).
+class Ccl(Loss):
+    """mean over positives of 1 - cos(u, i) + negatives * mean over all j of max(0, cos(u, j) - m).
 
     K. Mao et al., "SimpleX: A Simple and Strong Baseline for Collaborative Filtering", CIKM 2021,
-    eq. 1.
+    eq. 1, with every item a negative of every step instead of a sample: nothing is drawn, and the
+    gradient is what the sampled one is in expectation. Margin and weight are those that the
+    authors published for Gowalla.
 
     Attributes:
-        margin: cosines of negatives below it are left in peace. weight: of the negatives' part.
+        margin: m; cosines below it are left in peace. negatives: weight of the second part.
+        popularity: items are ranked by cos * degree ** popularity: the loss pulls cosines together
+            near the margin, where little room is left to say how often an item is met.
     """
 
     name: ClassVar[str] = "ccl"
+    over: ClassVar[Literal["pairs", "users"]] = "users"
     cosine: ClassVar[bool] = True
     bilinear: ClassVar[bool] = True
 
-    negatives: Annotated[int, Field(ge=1)] = 64
-    margin: Annotated[float, Field(ge=-1, lt=1)] = 0.4
-    weight: Annotated[float, Field(gt=0)] = 64.0
+    margin: Annotated[float, Field(ge=-1, lt=1)] = 0.9
+    negatives: Annotated[float, Field(gt=0)] = 150.0
+    popularity: Annotated[float, Field(ge=0, le=1)] = 0.003
+
+    @property
+    def tilt(self) -> float:
+        return self.popularity
 
     def __call__(self, view: View, batch: Batch) -> Any:
-        from torch.nn.functional import normalize, relu
-
-        users = normalize(view.users(batch.users), dim=-1)
-        wanted = (users * normalize(view.items(batch.items), dim=-1)).sum(-1)
-        drawn = normalize(view.items(batch.negatives), dim=-1)
-        others = relu((drawn @ users[:, :, None]).squeeze(-1) - self.margin)
-        return (1 - wanted).mean() + self.weight * others.mean()
+        return view.contrast(batch, self.margin, self.negatives)

@@ -51,6 +51,10 @@ class View(Protocol):
         """The mean over positives i of -log softmax over all items of cos(u, .) / temperature, a
         user weighing as `weight` says (`softmax.py`)."""
 
+    def contrast(self, batch: Batch, margin: float, negatives: float) -> Any:
+        """The mean over positives i of 1 - cos(u, i) + negatives * mean over all items j of
+        max(0, cos(u, j) - margin)."""
+
 
 class Loss(Component):
     """Options of a loss; calling it gives the loss of a batch, a torch scalar.
@@ -72,6 +76,11 @@ class Loss(Component):
     def drawing(self) -> tuple[Sampler, int] | None:
         """The sampler and how many negatives a positive, or a batch where they are shared."""
         return None
+
+    @property
+    def tilt(self) -> float:
+        """For ranking, item vectors are multiplied by degree ** tilt."""
+        return 0.0
 
     @abstractmethod
     def __call__(self, view: View, batch: Batch) -> Any:

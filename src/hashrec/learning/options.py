@@ -20,8 +20,8 @@ class Training(Component):
     Attributes:
         loss: what is made small.
         epochs: at most; the schedule ends there, whether or not training stops before.
-        batch: users (`softmax`) or interactions (other losses) a step; None: 1,024 users, 8,192
-            interactions. More than there are: all of them.
+        batch: users (`ccl`, `softmax`) or interactions (other losses) a step; None: 2,048 users,
+            8,192 interactions. More than there are: all of them.
         accumulate: steps whose gradients are averaged before the optimiser moves.
         learning_rate: of Adam. schedule: `cosine` falls to 0 at the last epoch. warmup: the share
             of all steps over which the rate rises from 0.
@@ -31,17 +31,17 @@ class Training(Component):
             all epochs are run.
         every: epochs between evaluations. patience: evaluations without a new best, then it stops.
         refit: after stopping, train anew on everything for as many epochs as were best.
-        device: `cpu`, `cuda`, or what torch calls it. precision: of the matrix of scores of
-            `softmax`: `bfloat16` where the processor multiplies it, with `auto`, else `float32`.
+        device: `cpu`, `cuda`, or what torch calls it. precision: of the matrix of scores of `ccl`
+            and `softmax`: with `auto`, `bfloat16` where the processor multiplies it.
     """
 
     name: ClassVar[str] = "training"
 
     loss: Loss = Softmax()
-    epochs: Annotated[int, Field(ge=1)] = 30
+    epochs: Annotated[int, Field(ge=1)] = 40
     batch: Annotated[int, Field(ge=1)] | None = None
     accumulate: Annotated[int, Field(ge=1)] = 1
-    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    learning_rate: Annotated[float, Field(gt=0)] = 0.03
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     decay: Annotated[float, Field(ge=0)] = 0.0

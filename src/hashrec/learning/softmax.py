@@ -21,6 +21,7 @@ class Softmax(Loss):
     Attributes:
         temperature: T. Smaller: closer to the hardest negatives.
         weight: what a user counts for: `interactions`: as many as they have; `equal`: one.
+        popularity: items are ranked by cos * degree ** popularity.
     """
 
     name: ClassVar[str] = "softmax"
@@ -30,6 +31,11 @@ class Softmax(Loss):
 
     temperature: Annotated[float, Field(gt=0)] = 0.1
     weight: Literal["interactions", "equal"] = "interactions"
+    popularity: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+    @property
+    def tilt(self) -> float:
+        return self.popularity
 
     def __call__(self, view: View, batch: Batch) -> Any:
         return view.softmax(batch, self.temperature, self.weight)

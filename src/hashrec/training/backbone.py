@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from hashrec.learning import Batch
-from hashrec.training.everything import softmax_over_all
+from hashrec.training.everything import contrast_over_all, softmax_over_all
 from hashrec.training.table import HashedEmbedding
 
 __all__ = ["Backbone", "Seen", "Vectors"]
@@ -38,9 +38,14 @@ class Seen:
         return (users * items).sum(-1)
 
     def softmax(self, batch: Batch, temperature: float, weight: str) -> Any:
-        users = normalize(self.users(batch.users), dim=-1)
-        items = normalize(self.all_items(), dim=-1)
-        return softmax_over_all(users, items, batch, temperature, weight, self.precision)
+        return softmax_over_all(*self._units(batch), batch, temperature, weight, self.precision)
+
+    def contrast(self, batch: Batch, margin: float, negatives: float) -> Any:
+        return contrast_over_all(*self._units(batch), batch, margin, negatives, self.precision)
+
+    def _units(self, batch: Batch) -> tuple[Any, Any]:
+        users, items = self.users(batch.users), self.all_items()
+        return normalize(users, dim=-1), normalize(items, dim=-1)
 
 
 class Vectors(Seen):

@@ -19,7 +19,7 @@ __all__ = ["Batches", "check_sampler"]
 
 Positions = npt.NDArray[np.int64]
 
-_USERS, _PAIRS = 1_024, 8_192  # a step, where the options leave it open
+_USERS, _PAIRS = 2_048, 8_192  # a step, where the options leave it open
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,24 +1,27 @@
-"""Softmax over all items without the matrix of all scores: a block of users at a time.
+"""Losses over all items without the matrix of all scores: a block of users at a time.
 
-For user u with positives P_u and unit vectors, s_uj = u.j / T and Z_u = sum over all j of exp s_uj:
+For user u with positives P_u, n_u of them, and unit vectors, s_uj = u.j / T and
 
-    loss = sum_u w_u (n_u log Z_u - sum over i in P_u of s_ui) / norm
-    d loss / d u = w_u (n_u E_j[j] - sum over i in P_u of i) / (T norm),   E_j under exp(s_uj) / Z_u
+    loss = sum_u w_u (n_u F_u - sum over i in P_u of s_ui)
 
-so a block costs three matrix products: scores, their weights times items (a column of ones beside
-them gives Z), and transposed times users. They are done in the forward pass, while the block is
-there; the backward pass only scales what they gave.
+softmax:  F_u = log Z_u, Z_u = sum over all j of exp s_uj;  d F_u / d s_uj = exp(s_uj) / Z_u
+contrast: F_u = c sum over all j of max(0, s_uj - m);       d F_u / d s_uj = c where s_uj > m
+
+so a block costs three matrix products: scores; what becomes of them (E) times items, a column of
+ones beside them giving its row sums; and E transposed times users. They are done in the forward
+pass, while the block is there; the backward pass only scales what they gave.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 
 from hashrec.learning import Batch
 
-__all__ = ["Precision", "block_bytes", "precision_of", "softmax_over_all"]
+__all__ = ["Precision", "block_bytes", "contrast_over_all", "precision_of", "softmax_over_all"]
 
 Precision = Any  # torch.dtype
 
@@ -56,28 +59,40 @@ def softmax_over_all(
     """
     counts = torch.bincount(batch.owner, minlength=len(users)).to(users.dtype)
     each = torch.ones_like(counts) if weight == "interactions" else 1 / counts
-    norm = float((each * counts).sum())
-    return _OverAll.apply(users, items, batch, each / norm, counts, temperature, precision)
+    each = each / (each * counts).sum()
+    spread = _Softmax(items, precision, len(users), 2 / temperature)
+    return _OverAll.apply(users, items, batch, each, counts, temperature, spread)
+
+
+def contrast_over_all(
+    users: Any, items: Any, batch: Batch, margin: float, negatives: float, precision: Precision
+) -> Any:
+    """mean over positives of 1 - s_ui + negatives * mean over all j of max(0, s_uj - margin).
+
+    Args: as of `softmax_over_all`.
+    """
+    counts = torch.bincount(batch.owner, minlength=len(users)).to(users.dtype)
+    each = torch.full_like(counts, 1 / len(batch.owner))
+    spread = _Contrast(items, precision, len(users), margin, negatives / len(items))
+    return 1 + _OverAll.apply(users, items, batch, each, counts, 1.0, spread)
 
 
 class _OverAll(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(
         ctx: Any, users: Any, items: Any, batch: Batch, each: Any, counts: Any, temperature: float,
-        precision: Precision,
+        spread: _Spread,
     ) -> Any:  # fmt: skip
-        # Not on CPU: a gather and scatter of the positives alone.
         scaled = users / temperature
         wanted, chosen = each[batch.owner, None], items.index_select(0, batch.items)
         owners = scaled.index_select(0, batch.owner)
         loss = -(wanted[:, 0] * (owners * chosen).sum(1)).sum()
         to_users = torch.zeros_like(users).index_add_(0, batch.owner, chosen * -wanted)
         to_items = torch.zeros_like(items).index_add_(0, batch.items, owners * -wanted)
-        spread = _Spread(items, precision, len(users))
         for start in range(0, len(users), _BLOCK):
             block = slice(start, start + _BLOCK)
-            logs, share, back = spread(scaled[block], 2 / temperature, each[block] * counts[block])
-            loss = loss + logs
+            value, share, back = spread(scaled[block], each[block] * counts[block])
+            loss = loss + value
             to_users[block] += share
             to_items += back
         ctx.save_for_backward(to_users / temperature, to_items)
@@ -89,29 +104,63 @@ class _OverAll(torch.autograd.Function):  # type: ignore[misc]
         return scale * to_users, scale * to_items, None, None, None, None, None
 
 
-class _Spread:
-    """The softmax part of one block after another, in one buffer."""
+class _Spread(ABC):
+    """sum_u weight_u F_u of one block of users after another, in one buffer."""
 
     def __init__(self, items: Any, precision: Precision, n_users: int) -> None:
         ones = torch.ones(len(items), 1, dtype=items.dtype, device=items.device)
         self._dim = items.shape[1]
-        self._items = items.to(precision)
-        self._counted = torch.cat([items, ones], 1).to(precision)
+        self._items = items.detach().to(precision)
+        self._counted = torch.cat([items.detach(), ones], 1).to(precision)
         self._room = self._items.new_empty(min(_BLOCK, n_users), len(items))
 
-    def __call__(self, users: Any, spread: float, weight: Any) -> tuple[Any, Any, Any]:
-        """(sum of weight * log Z, gradient of the scaled users, gradient of all items)."""
-        narrow = users.to(self._items.dtype)
+    @abstractmethod
+    def __call__(self, users: Any, weight: Any) -> tuple[Any, Any, Any]:
+        """The sum, its gradient to the (scaled) users, and that to all items."""
+
+    def _scores(self, users: Any) -> Any:
         scores = self._room[: len(users)]
-        torch.mm(narrow, self._items.T, out=scores)
-        if spread <= _STEEP:  # no score is above spread / 2
-            top = users.new_full((len(users), 1), spread / 2)
+        return torch.mm(users.to(scores.dtype), self._items.T, out=scores)
+
+    def _summed(self, moved: Any, users: Any) -> tuple[Any, Any]:
+        """(B, d) E times items, and (B, 1) the row sums of E."""
+        both = (moved @ self._counted).to(users.dtype)
+        return both[:, : self._dim], both[:, self._dim :]
+
+    def _back(self, moved: Any, weighted_users: Any) -> Any:
+        return (moved.T @ weighted_users.to(moved.dtype)).to(weighted_users.dtype)
+
+
+class _Softmax(_Spread):
+    def __init__(self, items: Any, precision: Precision, n_users: int, span: float) -> None:
+        """`span`: between the least and the largest score there can be."""
+        super().__init__(items, precision, n_users)
+        self._span = span
+
+    def __call__(self, users: Any, weight: Any) -> tuple[Any, Any, Any]:
+        scores = self._scores(users)
+        if self._span <= _STEEP:  # no score is above half the span
+            top = users.new_full((len(users), 1), self._span / 2)
         else:
             top = scores.amax(1, keepdim=True).to(users.dtype)
         scores.sub_(top.to(scores.dtype)).exp_()
-        weighted = (scores @ self._counted).to(users.dtype)
-        z = weighted[:, self._dim]
-        factor = (weight / z)[:, None]
-        logs = (weight * (z.log() + top[:, 0])).sum()
-        back = (scores.T @ (users * factor).to(scores.dtype)).to(users.dtype)
-        return logs, weighted[:, : self._dim] * factor, back
+        pull, z = self._summed(scores, users)
+        factor = weight[:, None] / z
+        value = (weight[:, None] * (z.log() + top)).sum()
+        return value, pull * factor, self._back(scores, users * factor)
+
+
+class _Contrast(_Spread):
+    def __init__(
+        self, items: Any, precision: Precision, n_users: int, margin: float, share: float
+    ) -> None:
+        super().__init__(items, precision, n_users)
+        self._margin, self._share = margin, share
+
+    def __call__(self, users: Any, weight: Any) -> tuple[Any, Any, Any]:
+        beyond = self._scores(users).gt_(self._margin)
+        pull, count = self._summed(beyond, users)
+        factor = weight[:, None] * self._share
+        # sum over j beyond the margin of u.j - m = u.(sum of these j) - m * how many.
+        value = (factor * ((users * pull).sum(1, keepdim=True) - self._margin * count)).sum()
+        return value, pull * factor, self._back(beyond, users * factor)

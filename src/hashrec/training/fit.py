@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import normalize
 
 from hashrec.bucketing import Buckets
 from hashrec.csr import Csr
@@ -28,6 +27,8 @@ from hashrec.training.memory import estimate_mb
 __all__ = ["Trained", "train"]
 
 Floats = npt.NDArray[np.float32]
+
+_TINY = 1e-12  # the length under which torch, too, takes a vector for zero
 Build = Callable[[Interactions, Buckets], Backbone]
 
 
@@ -108,8 +109,9 @@ class _Fit:
             f"{log.n_interactions:,} interactions, {len(batches)} steps an epoch; about "
             f"{megabytes:,.0f} MB more"
         )
+        judged = None if watch is None else self._judge(watch, source)
         run = Run(
-            module, batches, training, stop, watch,
+            module, batches, training, stop, judged,
             before_epoch=self._refresher(batches),
             keeper=self._keeper(log, part, stop),
             tell=journal, progress=task.progress,
@@ -127,9 +129,10 @@ class _Fit:
         return run, made
 
     def _exported(self, run: Run, made: Buckets) -> Trained:
-        users, items = run.module.export()
-        if self.task.training.loss.cosine:
-            users, items = normalize(users, dim=1), normalize(items, dim=1)
+        found = run.module.export()
+        users, items = self._ranking(
+            found[0].cpu().numpy(), found[1].cpu().numpy(), run.batches.source
+        )
         facts = {
             "epochs": run.outcome.best_epoch or run.outcome.epoch,
             "train_seconds": round(run.outcome.seconds, 3),
@@ -139,10 +142,22 @@ class _Fit:
             "history": run.outcome.history,
             "buckets": made.fingerprint(),
         }
-        sides = [
-            side.detach().cpu().numpy().astype(np.float32, copy=True) for side in (users, items)
-        ]
-        return Trained(sides[0], sides[1], facts)
+        return Trained(users, items, facts)
+
+    def _judge(self, watch: Watch, source: Source) -> Watch:
+        return lambda users, items: watch(*self._ranking(users, items, source))
+
+    def _ranking(self, users: Floats, items: Floats, source: Source) -> tuple[Floats, Floats]:
+        """The vectors whose dot products rank: as the loss says."""
+        loss = self.task.training.loss
+        sides = [side.astype(np.float32, copy=True) for side in (users, items)]
+        if loss.cosine:
+            for side in sides:
+                side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), _TINY)
+        if loss.tilt:
+            met = np.maximum(source.degrees, 1).astype(np.float32)
+            sides[1] *= (met**loss.tilt)[:, None]
+        return sides[0], sides[1]
 
     def _keeper(self, log: Interactions, part: str, stop: int) -> Keeper | None:
         task = self.task
