@@ -44,6 +44,8 @@ bench: .venv/dev.ok
 	$(BIN)/hashrec bench propagate
 	$(BIN)/hashrec bench spectral
 	$(BIN)/hashrec bench buckets
+	$(BIN)/hashrec bench step
+	$(BIN)/hashrec bench graphhash --repeats 1
 
 clean:
 	rm -rf .venv demo-model demo-model-buckets.*

@@ -30,12 +30,18 @@ _HOMES = {
     "IntCodes": "codes",
     "Interactions": "interactions",
     "LastOut": "interactions",
+    "LightGcn": "encoders",
+    "Mf": "encoders",
+    "NeuMf": "encoders",
     "RandomSplit": "interactions",
     "Recipe": "recipe",
     "Recommender": "recommender",
     "SignCodes": "codes",
     "Spectral": "encoders",
+    "Table": "learning",
     "TimeSplit": "interactions",
+    "Training": "learning",
+    "TwoTower": "encoders",
     "UserSplit": "interactions",
     "buckets": "bucketing",
     "compress": "training",
@@ -62,12 +68,18 @@ __all__ = [
     "IntCodes",
     "Interactions",
     "LastOut",
+    "LightGcn",
+    "Mf",
+    "NeuMf",
     "RandomSplit",
     "Recipe",
     "Recommender",
     "SignCodes",
     "Spectral",
+    "Table",
     "TimeSplit",
+    "Training",
+    "TwoTower",
     "UserSplit",
     "__version__",
     "buckets",
@@ -93,7 +105,7 @@ if TYPE_CHECKING:
         save_buckets,
     )
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
-    from hashrec.encoders import Spectral
+    from hashrec.encoders import LightGcn, Mf, NeuMf, Spectral, TwoTower
     from hashrec.errors import HashrecError
     from hashrec.interactions import (
         Cleaning,
@@ -107,6 +119,7 @@ if TYPE_CHECKING:
         read_features,
         read_parts,
     )
+    from hashrec.learning import Table, Training
     from hashrec.recipe import Recipe
     from hashrec.recommender import Recommender, load
     from hashrec.search import open_index

@@ -165,8 +165,9 @@ def _fit(
 def _forget(job: Job, *, only_if: bool = True) -> None:
     """Removes the checkpoints of this model; the journal stays."""
     if only_if and job.folder is not None:
-        for kept in job.folder.glob("*.safetensors"):
-            kept.unlink(missing_ok=True)
+        for pattern in ("*.safetensors", ".*.safetensors.writing"):  # the latter of a kill
+            for kept in job.folder.glob(pattern):
+                kept.unlink(missing_ok=True)
 
 
 def _measure(

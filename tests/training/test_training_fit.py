@@ -374,6 +374,13 @@ class TestBadInput:
         with pytest.raises(UsageError, match=r"loss bpr: the loss became .* at step \d of epoch"):
             fit(task_of(learning_rate=1e30, warmup=0, schedule="constant"))
 
+    @pytest.mark.parametrize("device", ["nowhere", "meta", "cuda:99"])
+    def test_a_device_that_is_not_there(self, device: str) -> None:
+        with pytest.raises(
+            RecipeError, match="^training.device: torch cannot train there; expected cpu.* got "
+        ):
+            fit(task_of(device=device, epochs=1, valid=0))
+
     def test_a_batch_larger_than_the_data_is_all_of_them(self) -> None:
         assert bits(fit(task_of(batch=10**9))) == bits(fit(task_of(batch=155)))
 
@@ -386,6 +393,26 @@ class TestBadInput:
             found = fit(task_of(log, loss=loss, table=table), encoder, start="spectral")
             assert np.isfinite(found.users).all()
             assert np.isfinite(found.items).all()
+
+
+def test_a_valid_part_that_came_with_the_data_is_watched_and_not_learned_from() -> None:
+    """The part is taken out of the log while epochs are chosen; afterwards all is learned."""
+    rest, valid = SMALL.split(UserSplit(test=0.3, seed=5))
+    seen: list[tuple[Interactions, Interactions]] = []
+    told: list[Any] = []
+
+    def watching(train: Interactions, held: Interactions) -> Any:
+        seen.append((train, held))
+        return lambda users, items: {"recall@20": 0.5}
+
+    task = task_of(epochs=2, every=1, watcher=watching, listeners=(told.append,))
+    fit(replace(task, valid=valid))
+    ((train, held),) = seen
+    assert held is valid
+    assert np.array_equal(train.matrix.offsets, rest.matrix.offsets)
+    assert np.array_equal(train.matrix.indices, rest.matrix.indices)
+    starts = [one["interactions"] for one in told if one["event"] == "start"]
+    assert starts == [rest.n_interactions, SMALL.n_interactions]
 
 
 def test_tables_are_moved_as_one_with_their_module() -> None:

@@ -24,7 +24,7 @@ from hashrec.encoders.svd import truncated_svd
 from hashrec.errors import RecipeError
 from hashrec.graph import BipartiteOperator
 from hashrec.graph.operator import degree_power
-from hashrec.learning import Table, Task
+from hashrec.learning import Table, Task, Training
 from hashrec.progress import SILENT, Progress
 
 __all__ = ["Spectral"]
@@ -54,12 +54,17 @@ class Spectral(Encoder):
     tolerance: Annotated[float, Field(ge=0)] = 0.0
 
     def fit(self, task: Task) -> Encoding:
-        """Raises RecipeError for a compressed table: nothing is learned here that has rows."""
+        """Raises RecipeError for a table or options of training: nothing is learned here."""
         if task.table != Table():
             raise RecipeError(
                 "the spectral encoder has no table to compress", name="table",
                 got=f"table.method={task.table.method.name}",
                 fix="choose a trained encoder, or leave the table as it is",
+            )  # fmt: skip
+        if task.training != Training():
+            raise RecipeError(
+                "the spectral encoder is not trained", name="training",
+                fix="choose an encoder that is, say encoder.name=lightgcn, or leave training alone",
             )  # fmt: skip
         return self.encode(task.log.matrix, np.random.default_rng(task.seed), task.progress)
 

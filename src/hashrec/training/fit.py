@@ -13,12 +13,13 @@ import torch
 
 from hashrec.bucketing import Buckets
 from hashrec.csr import Csr
-from hashrec.errors import DataError
+from hashrec.errors import DataError, RecipeError
 from hashrec.interactions import Interactions, UserSplit
 from hashrec.learning import Source, Task
 from hashrec.threads import threads
 from hashrec.training.backbone import Backbone
 from hashrec.training.batches import Batches, check_sampler
+from hashrec.training.everything import precision_of
 from hashrec.training.journal import Journal
 from hashrec.training.keeping import Keeper
 from hashrec.training.loop import Outcome, Run, Watch
@@ -62,6 +63,7 @@ class _Fit:
     def run(self) -> Trained:
         training = self.task.training
         torch.set_num_threads(threads())
+        _check_device(training.device)
         carved = self.task.valid is None
         if self.task.epochs is not None or (carved and training.valid == 0):
             epochs = training.epochs if self.task.epochs is None else self.task.epochs
@@ -165,6 +167,7 @@ class _Fit:
             return None
         identity = {
             **self.identity, "table": task.table.to_dict(), "training": task.training.to_dict(),
+            "precision": str(precision_of(task.training.precision, task.training.device)),
             "seed": task.seed, "data": log.fingerprint(), "part": part, "stop": stop,
             "features": {side: _digest(given) for side, given in task.features.items()},
         }  # fmt: skip
@@ -193,6 +196,17 @@ class _Fit:
             batches.source.hardest = self.task.finder(users, items, batches.source.seen, pool)
 
         return refresh
+
+
+def _check_device(name: str) -> None:
+    """Raises RecipeError for a device that torch does not know or this machine does not have."""
+    try:
+        torch.zeros(1, device=name).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise RecipeError(
+            "torch cannot train there", name="training.device", got=name,
+            expected="cpu, or a device of this machine such as cuda", fix=str(fault).split("\n")[0],
+        ) from fault  # fmt: skip
 
 
 def _digest(array: npt.ArrayLike) -> str:
