@@ -122,11 +122,11 @@ def test_graphhash_goes_on_from_the_cells_it_stored(tmp_path: Path) -> None:
     store = tmp_path / "cells.jsonl"
     whole, _ = bench("graphhash", "--store", store)
     lines = store.read_text().splitlines()
-    assert len(lines) == len(whole["rows"]) == 8
-    store.write_text("\n".join(lines[:5]) + "\n" + lines[5][:30])  # killed while writing
+    assert len(lines) == len(whole["rows"]) == 12
+    store.write_text("\n".join(lines[:9]) + "\n" + lines[9][:30])  # killed while writing
     again, log = bench("graphhash", "--store", store)
-    assert [note.split(":")[0] for note in log.splitlines() if " of 8" in note] == [
-        "6 of 8", "7 of 8", "8 of 8",
+    assert [note.split(":")[0] for note in log.splitlines() if " of 12" in note] == [
+        "10 of 12", "11 of 12", "12 of 12",
     ]  # fmt: skip
     assert _without_times(again) == _without_times(whole)
     rows = {(row["backbone"], row["method"]): row for row in whole["rows"]}
