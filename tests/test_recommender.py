@@ -16,6 +16,7 @@ import pytest
 
 import hashrec as hr
 from hashrec.artifact import open_model, write_model
+from hashrec.bucketing import buckets
 from hashrec.codes import Coder, Codes, FloatCodes, IntCodes, Rotation, SignCodes
 from hashrec.codes.rotation import RotationKind
 from hashrec.csr import Csr
@@ -480,6 +481,23 @@ def test_features_reach_the_encoder_that_takes_them() -> None:
     with pytest.raises(DataError, match="item features that are no numbers; got 60 missing"):
         nothing = np.full((TRAIN.n_items, 1), np.nan, np.float32)
         Recommender(recipe).encode(TRAIN, features={"item": nothing})
+
+
+def test_a_table_by_features_is_given_them() -> None:
+    """Bug: `lsh` could not be the table's method, since nobody passed the features on."""
+    table = {"method": "lsh", "rows": 0.5}
+    recipe = Recipe.from_dict({"encoder": {"name": "mf", "dim": 4}, "table": table,
+                               "training": {"epochs": 1, "valid": 0}})  # fmt: skip
+    rng = np.random.default_rng(3)
+    given = {
+        "user": rng.normal(size=(TRAIN.n_users, 3)).astype(np.float32),
+        "item": rng.normal(size=(TRAIN.n_items, 3)).astype(np.float32),
+    }
+    found = buckets(TRAIN, "lsh", 0.5, user_features=given["user"], item_features=given["item"])
+    model = Recommender(recipe)
+    assert model.encode(TRAIN, features=given).facts["buckets"] == found.fingerprint()
+    with pytest.raises(UsageError, match="lsh needs features of both sides"):
+        model.encode(TRAIN)
 
 
 def test_features_nobody_takes_are_refused() -> None:

@@ -88,10 +88,11 @@ class Recommender:
         if train.n_interactions == 0:
             raise DataError("there are no interactions to learn from")
         recipe = self.recipe
-        if features and not recipe.encoder.takes_features:
+        heeded = recipe.encoder.takes_features or recipe.table.method.takes_features
+        if features and not heeded:
             raise UsageError(
                 f"encoder {recipe.encoder.name} takes no features", got=", ".join(sorted(features)),
-                fix="leave them out, or set encoder.name to two-tower",
+                fix="leave them out, or set encoder.name to two-tower, or table.method to lsh",
             )  # fmt: skip
         task = Task(
             train, recipe.seed, recipe.table, recipe.training, epochs, valid,

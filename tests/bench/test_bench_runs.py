@@ -124,6 +124,8 @@ def test_graphhash_goes_on_from_the_cells_it_stored(tmp_path: Path) -> None:
     lines = store.read_text().splitlines()
     assert len(lines) == len(whole["rows"]) == 12
     store.write_text("\n".join(lines[:9]) + "\n" + lines[9][:30])  # killed while writing
+    shown, log = bench("graphhash", "--store", store, "--stored")
+    assert " of 12" not in log and shown["rows"] == whole["rows"][:9]
     again, log = bench("graphhash", "--store", store)
     assert [note.split(":")[0] for note in log.splitlines() if " of 12" in note] == [
         "10 of 12", "11 of 12", "12 of 12",

@@ -472,6 +472,14 @@ def test_features_nobody_takes_are_not_ignored(hashrec: Run, log: Path, tmp_path
     assert not (tmp_path / "m").exists()
 
 
+def test_boards_of_an_encoder_that_does_not_train_are_refused(
+    hashrec: Run, log: Path, tmp_path: Path
+) -> None:
+    done = hashrec("fit", log, "--out", tmp_path / "m", "--tensorboard", tmp_path / "runs")
+    assert "encoder spectral does not train, so there is nothing to draw" in done.message
+    assert not (tmp_path / "m").exists() and not (tmp_path / "runs").exists()
+
+
 def days(path: Path) -> None:
     days = pa.array([1, 2], pa.int32()).cast(pa.date32())
     pq.write_table(pa.table({"id": ["u1", "u2"], "born": days}), path)

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 
 from hashrec.errors import ModelError, OutputError
+from hashrec.training import keeping
 from hashrec.training.keeping import Keeper
 
 TENSORS = {
@@ -118,17 +119,32 @@ class TestRefusals:
         with refused("a checkpoint that can be read; got .+Start afresh with --fresh"):
             keeper.load()
 
-    @pytest.mark.parametrize("missing", ["identity", "facts"])
+    def test_a_bit_that_fell_over_in_a_tensor(self, keeper: Keeper) -> None:
+        keeper.save(TENSORS, FACTS)
+        data = bytearray(keeper.path.read_bytes())
+        data[-3] ^= 1
+        keeper.path.write_bytes(data)
+        with refused("a checkpoint as it was written; got other bytes"):
+            keeper.load()
+
+    @pytest.mark.parametrize("missing", ["identity", "facts", "tensors"])
     def test_a_header_without_its_parts(self, keeper: Keeper, missing: str) -> None:
-        header = {"format": "hashrec-checkpoint 1", "identity": keeper._digest(), "facts": "{}"}
+        header = self._header(keeper, "{}")
         header.pop(missing)
         keeper.path.parent.mkdir()
         safetensors.torch.save_file({"a": torch.ones(2)}, keeper.path, metadata=header)
         with refused(f"a checkpoint that can be read; got '{missing}'"):
             keeper.load()
 
+    @staticmethod
+    def _header(keeper: Keeper, facts: str) -> dict[str, str]:
+        return {
+            "format": "hashrec-checkpoint 1", "identity": keeper._digest(), "facts": facts,
+            "tensors": keeping._checksum({"a": torch.ones(2)}),
+        }  # fmt: skip
+
     def test_facts_that_are_no_json(self, keeper: Keeper) -> None:
-        header = {"format": "hashrec-checkpoint 1", "identity": keeper._digest(), "facts": "{"}
+        header = self._header(keeper, "{")
         keeper.path.parent.mkdir()
         safetensors.torch.save_file({"a": torch.ones(2)}, keeper.path, metadata=header)
         with refused("a checkpoint that can be read; got Expecting"):

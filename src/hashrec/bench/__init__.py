@@ -15,8 +15,9 @@ __all__ = ["BENCHES", "LONG", "Bench"]
 
 
 # Called with data, quick, repeats, seed and progress; measures, and returns
-# `{"rows": [...], "claims": {key: number}}`, JSON-ready. Those in `LONG` take two more arguments:
-# `store`, a file where every cell is kept as it ends and found again, and `device`.
+# `{"rows": [...], "claims": {key: number}}`, JSON-ready. Those in `LONG` take three more:
+# `store`, a file where every cell is kept as it ends and found again, `stored`, which only shows
+# what is there, and `device`.
 Bench = Callable[..., dict[str, Any]]
 
 LONG = frozenset({"graphhash"})

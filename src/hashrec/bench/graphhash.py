@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
+from hashrec.bench.cells import Cells
 from hashrec.bucketing import METHODS
 from hashrec.errors import DataError
 from hashrec.interactions import Parts, planted, read_parts
@@ -18,7 +19,7 @@ from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender
 from hashrec.workflow import union
 
-__all__ = ["Cell", "Cells", "bench_graphhash"]
+__all__ = ["Cell", "bench_graphhash"]
 
 # Features of ids are no part of the comparison, and these need them.
 _WITHOUT = ("lsh",)
@@ -48,40 +49,6 @@ class Cell:
     seed: int
     options: str
 
-    @property
-    def key(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
-
-
-class Cells:
-    """Results by cell, each stored as it ends: a line of JSON in a file that only grows.
-
-    A line that a kill has cut short is passed over, and its cell measured again.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._found: dict[str, dict[str, Any]] = {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                self._found[json.dumps(entry["cell"], sort_keys=True)] = entry["result"]
-
-    def get(self, cell: Cell) -> dict[str, Any] | None:
-        return self._found.get(cell.key)
-
-    def put(self, cell: Cell, result: dict[str, Any]) -> None:
-        self._found[cell.key] = result
-        if self._path is None:
-            return
-        cut = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
-        with self._path.open("a", encoding="utf-8") as file:
-            line = json.dumps({"cell": asdict(cell), "result": result}) + "\n"
-            file.write("\n" * cut + line)
-
 
 def bench_graphhash(
     *,
@@ -91,6 +58,7 @@ def bench_graphhash(
     seed: int,
     progress: Progress,
     store: Path | None = None,
+    stored: bool = False,
     device: str = "cpu",
 ) -> dict[str, Any]:
     """Recall and NDCG at 10, 20 and 50, protocol `graphhash`, of every method at the published row
@@ -100,7 +68,8 @@ def bench_graphhash(
     The backbones `lightgcn` and `mf` are trained as in the paper: BPR with one uniform negative,
     from noise. `lightgcn, softmax` is this library's default: all items as negatives, from the
     spectral start. Adam; epochs are chosen on the valid part, test is measured once. `store`:
-    where cells are kept, and found again.
+    where cells are kept, and found again; with `stored` nothing is measured, and the table is of
+    what is there.
     """
     parts = _parts(data, quick, seed)
     n_ids = parts.train.n_users + parts.train.n_items
@@ -109,16 +78,21 @@ def bench_graphhash(
     asked = [
         Cell(fingerprint, backbone, method, rows, seed + number, json.dumps(options))
         for number in range(1 if quick else repeats)
+        for tables in _tables(n_ids, quick)
         for backbone, options in backbones.items()
-        for method, rows in _tables(n_ids, quick)
+        for method, rows in tables
     ]
-    for number, cell in enumerate(asked):
-        if cells.get(cell) is None:
-            told = f"{cell.backbone}, {cell.method}, {cell.rows or 'all'} rows, seed {cell.seed}"
-            progress.note(f"{number + 1} of {len(asked)}: {told}")
-            cells.put(cell, _measured(cell, parts))
-    rows = list(_summed(asked, cells, n_ids))
+    if not stored:
+        cells.measure(asked, lambda cell: _measured(cell, parts), _told, progress)
+    rows = list(_summed([cell for cell in asked if cells.get(cell)], cells, n_ids))
+    if not rows:
+        raise DataError("no cell is stored for this benchmark", name=str(store),
+                        fix="run it without --stored")  # fmt: skip
     return {"rows": rows, "claims": _claims(rows)}
+
+
+def _told(cell: Cell) -> str:
+    return f"{cell.backbone}, {cell.method}, {cell.rows or 'all'} rows, seed {cell.seed}"
 
 
 def _parts(data: str | None, quick: bool, seed: int) -> Parts:
@@ -154,16 +128,15 @@ def _backbones(quick: bool, device: str, edges: int) -> dict[str, dict[str, Any]
     }
 
 
-def _tables(n_ids: int, quick: bool) -> Iterator[tuple[str, int | float | None]]:
-    yield "full", None
-    budgets: list[int | float] = [0.25]
-    if n_ids in _PUBLISHED_ROWS:
-        budgets.insert(0, _PUBLISHED_ROWS[n_ids])
+def _tables(n_ids: int, quick: bool) -> Iterator[list[tuple[str, int | float | None]]]:
+    """Methods with their rows, a list for each budget: those to be read side by side together."""
     methods = ("random", "double-frequency", "graph") if quick else tuple(METHODS)
-    for budget in budgets:
-        for method in methods:
-            if method != "full" and method not in _WITHOUT:
-                yield method, budget
+    shared = [method for method in methods if method != "full" and method not in _WITHOUT]
+    full: list[tuple[str, int | float | None]] = [("full", None)]
+    if n_ids in _PUBLISHED_ROWS:
+        yield full + [(method, _PUBLISHED_ROWS[n_ids]) for method in shared]
+        full = []
+    yield full + [(method, 0.25) for method in shared]
 
 
 def _measured(cell: Cell, parts: Parts) -> dict[str, Any]:
@@ -192,7 +165,7 @@ def _measured(cell: Cell, parts: Parts) -> dict[str, Any]:
 
 def _summed(asked: list[Cell], cells: Cells, n_ids: int) -> Iterator[dict[str, Any]]:
     """A row for each table: means over the seeds, and the spread of recall@10."""
-    groups: dict[tuple[str, str, Any], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, Any], list[dict[str, Any]]] = {}
     for cell in asked:
         found = cells.get(cell)
         assert found is not None
@@ -224,5 +197,5 @@ def _claims(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {
         f"graph_over_{method}": round(first["graph"] / first[method], 3)
         for method in hashes
-        if first.get(method)
+        if "graph" in first and first.get(method)
     }

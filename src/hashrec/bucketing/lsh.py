@@ -26,6 +26,7 @@ class Lsh(SideMethod):
     """
 
     name: ClassVar[str] = "lsh"
+    takes_features: ClassVar[bool] = True
 
     bits: Annotated[int, Field(ge=1, le=MAX_BITS)] = MAX_BITS
 

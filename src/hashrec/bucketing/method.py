@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,13 @@ class Found:
 
 
 class BucketMethod(Component):
-    """Options of one method; `assign` does the work."""
+    """Options of one method; `assign` does the work.
+
+    Attributes:
+        takes_features: of users and items; others would ignore them.
+    """
+
+    takes_features: ClassVar[bool] = False
 
     @property
     def needs_rows(self) -> bool:

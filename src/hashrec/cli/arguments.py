@@ -204,6 +204,9 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="FILE.jsonl",
         help="graphhash: where each cell is kept as it ends, to go on from (bench-NAME.jsonl)",
     )
+    parser.add_argument(
+        "--stored", action="store_true", help="measure nothing, show the cells that are stored"
+    )
     parser.add_argument("--device", default="cpu", help="graphhash: where to train (cpu)")
 
 

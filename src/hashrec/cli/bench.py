@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     more: dict[str, Any] = {}
     if options.name in LONG:
         store = Path(f"bench-{options.name}.jsonl") if options.store is None else options.store
-        more = {"store": store, "device": options.device}
+        more = {"store": store, "stored": options.stored, "device": options.device}
     result = BENCHES[options.name](
         **more,
         data=options.data,

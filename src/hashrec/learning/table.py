@@ -54,9 +54,18 @@ class Table(Component):
         return self
 
     def buckets(
-        self, log: Interactions, dim: int, seed: int, progress: Progress = SILENT
+        self,
+        log: Interactions,
+        dim: int,
+        seed: int,
+        features: Mapping[str, Any] | None = None,
+        progress: Progress = SILENT,
     ) -> Buckets:
-        """The assignments of both sides for vectors of `dim` dimensions."""
+        """The assignments of both sides for vectors of `dim` dimensions.
+
+        `features`: (n, f) numbers of `user` and `item`, for a method that takes them.
+        """
+        given = (features or {}) if self.method.takes_features else {}
         return buckets(
             log,
             self.method,
@@ -64,6 +73,8 @@ class Table(Component):
             user_rows=self.user_rows,
             item_rows=self.item_rows,
             dim=dim,
+            user_features=given.get("user"),
+            item_features=given.get("item"),
             seed=seed,
             progress=progress,
         )

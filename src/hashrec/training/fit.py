@@ -100,7 +100,7 @@ class _Fit:
         self, log: Interactions, stop: int, part: str, watch: Watch | None
     ) -> tuple[Run, Buckets]:
         task, training = self.task, self.task.training
-        made = task.table.buckets(log, self.dim, task.seed, task.progress)
+        made = task.table.buckets(log, self.dim, task.seed, task.features, task.progress)
         source = Source(log.matrix, log.matrix.column_counts())
         batches = Batches(source, training.loss, task.seed, training.batch, training.device)
         module = self.build(log, made).to(training.device)

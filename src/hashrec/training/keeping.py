@@ -43,14 +43,15 @@ class Keeper:
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        header = {"format": _FORMAT, "identity": self._digest(), "facts": json.dumps(facts)}
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        header = {
+            "format": _FORMAT, "identity": self._digest(), "facts": json.dumps(facts),
+            "tensors": _checksum(plain),
+        }  # fmt: skip
         staged = self.path.with_name(f".{self.path.name}.writing")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(
-                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-                staged, metadata=header,
-            )  # fmt: skip
+            save_file(plain, staged, metadata=header)
             with staged.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(staged, self.path)
@@ -78,6 +79,8 @@ class Keeper:
                 if header["identity"] != self._digest():
                     raise self._refused("a checkpoint of this recipe and these data", "another's")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                if header["tensors"] != _checksum(tensors):
+                    raise self._refused("a checkpoint as it was written", "other bytes")
                 return Checkpoint(tensors, json.loads(header["facts"]))
         except (SafetensorError, OSError, KeyError, ValueError) as fault:
             raise self._refused("a checkpoint that can be read", str(fault)) from fault
@@ -94,3 +97,14 @@ class Keeper:
             "training cannot go on from this file", name=str(self.path), expected=expected,
             got=got, fix="start afresh with --fresh, or write to another place",
         )  # fmt: skip
+
+
+def _checksum(tensors: Mapping[str, Any]) -> str:
+    """SHA-256 of all tensors' bytes, in the order of their names."""
+    from torch import uint8
+
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].reshape(-1).view(uint8).numpy())
+    return found.hexdigest()
