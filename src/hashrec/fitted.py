@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec.artifact import Arrays, StoredModel, open_model, write_model
-from hashrec.codes import Codes, Rotation
+from hashrec.codes import Codes, Decoder, Rotation
 from hashrec.csr import Csr
 from hashrec.encoders import FoldIn
 from hashrec.interactions import Ids
@@ -143,6 +143,7 @@ def _described(codes: Codes) -> dict[str, Any]:
         "bit_order": codes.bit_order,
         "rotation": vars(codes.rotation),
         "scaled": codes.scales is not None,
+        "decoded": codes.decoder is not None,
     }
 
 
@@ -150,6 +151,8 @@ def _code_arrays(side: str, codes: Codes) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {f"{side}_codes": codes.data}
     if codes.scales is not None:
         arrays[f"{side}_scales"] = codes.scales
+    if codes.decoder is not None:
+        arrays[f"{side}_gain"], arrays[f"{side}_offset"] = codes.decoder.gain, codes.decoder.offset
     return arrays
 
 
@@ -160,6 +163,9 @@ def _codes_from(side: str, described: Mapping[str, Any], arrays: Arrays) -> Code
         described["dim"],
         arrays[f"{side}_scales"] if described["scaled"] else None,
         Rotation(**described["rotation"]),
+        Decoder(arrays[f"{side}_gain"], arrays[f"{side}_offset"])
+        if described.get("decoded")  # absent from folders of the first format
+        else None,
     )
 
 

@@ -400,7 +400,7 @@ def hardest(users: Vectors, items: Vectors, seen: Csr, k: int) -> npt.NDArray[np
 
 def _unit(codes: Codes) -> Codes:
     """The same directions at length one; what has no length stays without."""
-    if codes.packed:
+    if codes.packed and codes.decoder is None:
         lengths = np.linalg.norm(codes.levels().astype(np.float32), axis=1)
         live = np.ones(len(codes), bool) if codes.scales is None else codes.scales > 0
         scales = np.where(live, 1 / lengths, 0).astype(np.float32)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hashrec.codes import Codes, FloatCodes, IntCodes, Rotation, SignCodes
+from hashrec.codes import Codes, Decoder, FloatCodes, IntCodes, Rotation, SignCodes
 from hashrec.codes.coder import Coder
 from hashrec.csr import Csr
 from hashrec.search import Hits, TopK
@@ -19,6 +19,10 @@ KINDS: dict[str, Coder] = {
     "sign": SignCodes(),
     "bare sign": SignCodes(scale="none"),
     **{f"int{bits}": IntCodes(bits=bits, clip="max") for bits in range(2, 9)},
+    "decoded sign": SignCodes(),
+    "decoded bare sign": SignCodes(scale="none"),
+    "decoded int3": IntCodes(bits=3),
+    "decoded int4": IntCodes(bits=4),
 }
 STYLES = ("gaussian", "few values", "few rows", "zeros", "wide norms", "all alike")
 EXCLUSIONS = ("none", "some", "most", "all of some", "all")
@@ -36,7 +40,13 @@ class Case:
 
 
 def encoded(kind: str, vectors: npt.NDArray[np.float32]) -> Codes:
-    return KINDS[kind].quantise(vectors, Rotation("none", vectors.shape[1], 0))
+    made = KINDS[kind].quantise(vectors, Rotation("none", vectors.shape[1], 0))
+    if not kind.startswith("decoded"):
+        return made
+    # A few exact numbers, so that ties come up, and one dimension that says nothing.
+    gain = np.resize(np.array([1, 0.5, 0.3, 0], np.float32), made.dim)
+    offset = np.resize(np.array([0.25, 0, -0.7], np.float32), made.dim)
+    return replace(made, decoder=Decoder(gain, offset))
 
 
 def vectors(rng: np.random.Generator, n: int, dim: int, style: str) -> npt.NDArray[np.float32]:
@@ -124,29 +134,46 @@ def rows_of(codes: Codes) -> list[tuple[list[int] | list[float], float]]:
     return rows
 
 
-def fixed_point(values: list[float], item_bits: int) -> tuple[list[int], float]:
+def fixed_point(values: list[float], items: Codes) -> tuple[list[int], int, float]:
     """The largest power of two that keeps every possible sum in 31 bits."""
-    room = (2**31 - 1) // (2**item_bits - 1) - len(values)
-    total = math.fsum(abs(value) for value in values)
-    exponent = math.floor(math.log2(room / total)) if total else 0
-    return [round(math.ldexp(value, exponent)) for value in values], math.ldexp(1.0, -exponent)
+    largest, base, terms = 2**items.bits - 1, 0.0, len(values)
+    if items.decoder is not None:
+        offsets, gains = items.decoder.offset.tolist(), items.decoder.gain.tolist()
+        for value, offset in zip(values, offsets, strict=True):
+            base += value * offset
+        values = [value * gain for value, gain in zip(values, gains, strict=True)]
+        terms += 1
+    total = math.fsum(abs(value) for value in values) + abs(base) / largest
+    exponent = math.floor(math.log2(((2**31 - 1) // largest - terms) / total)) if total else 0
+    fixed = [round(math.ldexp(value, exponent)) for value in values]
+    return fixed, round(math.ldexp(base, exponent)), math.ldexp(1.0, -exponent)
+
+
+def floats_of(queries: Codes, levels: list[int] | list[float], scale: float) -> list[float]:
+    """A decoded query, every operation in float32."""
+    found = [np.float32(level) for level in levels]
+    if queries.decoder is not None:
+        each = zip(found, queries.decoder.gain, queries.decoder.offset, strict=True)
+        found = [level * gain + offset for level, gain, offset in each]
+    return [float(value * np.float32(scale)) for value in found]
 
 
 def scores_by_hand(items: Codes, queries: Codes) -> list[list[float]]:
     table = []
     item_rows = rows_of(items)
     for values, scale in rows_of(queries):
-        row = []
-        if items.packed and not queries.packed:
-            values, scale = fixed_point([float(value) for value in values], items.bits)
+        row, base = [], 0
+        floats = floats_of(queries, values, scale)
+        if items.packed and not (queries.packed and queries.decoder is items.decoder is None):
+            values, base, scale = fixed_point(floats, items)
         for item, item_scale in item_rows:
             if items.packed:
-                score = sum(a * b for a, b in zip(values, item, strict=True)) * (scale * item_scale)
+                whole = base + sum(a * b for a, b in zip(values, item, strict=True))
+                score = whole * (scale * item_scale)
             else:
                 score = 0.0
-                for a, b in zip(values, item, strict=True):
-                    # Float items meet the decoded query, which is float32.
-                    score += float(np.float32(a * scale)) * b
+                for a, b in zip(floats, item, strict=True):
+                    score += a * b  # float items meet the decoded query, which is float32
             row.append(float(np.float32(score)))
         table.append(row)
     return table

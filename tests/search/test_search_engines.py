@@ -23,7 +23,8 @@ from search_cases import (
     everything,
 )
 
-from hashrec.codes import Codes, FloatCodes, IntCodes, Rotation, SignCodes
+from hashrec.codes import Codes, Decoder, FloatCodes, IntCodes, Rotation, SignCodes
+from hashrec.codes.packing import row_bytes
 from hashrec.csr import Csr
 from hashrec.errors import RecipeError, UsageError
 from hashrec.search import ENGINES, open_index
@@ -422,7 +423,7 @@ def test_fixed_queries_fill_their_room(
         values[:] = 1
     values /= np.abs(values).max()
     queries = FloatCodes().encode((values * size).astype(np.float32))
-    fixed = FixedQueries.of(queries, bits)
+    fixed = FixedQueries.of(queries, no_items(bits, dim))
     assert fixed.values.dtype == np.int32
     exact = queries.decode().astype(np.float64)
     assert (np.abs(fixed.values * fixed.scales[:, None] - exact) <= fixed.scales[:, None] / 2).all()
@@ -433,17 +434,38 @@ def test_fixed_queries_fill_their_room(
     assert (fixed.values[~live] == 0).all()
 
 
+@given(seed=st.integers(0, 2**32 - 1), bits=st.integers(1, 8), size=st.sampled_from([1e-6, 1, 1e9]))
+def test_fixed_queries_leave_room_for_what_a_decoder_adds(
+    seed: int, bits: int, size: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    dim = int(rng.integers(1, 40))
+    gain, offset = rng.normal(size=(2, dim)).astype(np.float32)
+    offset *= np.float32(size)
+    queries = FloatCodes().encode(rng.normal(size=(3, dim)).astype(np.float32))
+    fixed = FixedQueries.of(queries, no_items(bits, dim, Decoder(gain, offset)))
+    largest = np.abs(fixed.values.astype(np.int64)).sum(axis=1) * (2**bits - 1)
+    assert (largest + np.abs(fixed.bases.astype(np.int64)) <= 2**31 - 1).all()
+    bases = queries.decode().astype(np.float64) @ offset.astype(np.float64)
+    assert np.abs(fixed.bases * fixed.scales - bases).max() <= 0.51 * fixed.scales.max()
+
+
+def no_items(bits: int, dim: int, decoder: Decoder | None = None) -> Codes:
+    data = np.zeros((0, row_bytes(dim, bits)), np.uint8)
+    return Codes(data, bits, dim, None, Rotation("none", dim, 0), decoder)
+
+
 def test_rounding_has_room_too() -> None:
     """30 * 280,716.75 fits the room of 8-bit items, 30 * 280,717 does not: a bit is given up."""
     queries = FloatCodes().encode(np.full((1, 30), 280_716.75, np.float32))
     assert 30 * 280_716.75 * 255 < 2**31 - 1 < 30 * 280_717 * 255
-    fixed = FixedQueries.of(queries, 8)
+    fixed = FixedQueries.of(queries, no_items(8, queries.dim))
     assert int(fixed.values.astype(np.int64).sum()) * 255 <= 2**31 - 1
     assert fixed.scales.tolist() == [2.0]
 
 
 def test_fixed_queries_take_a_stretch() -> None:
-    fixed = FixedQueries.of(FloatCodes().encode(np.eye(4, dtype=np.float32)), 2)
+    fixed = FixedQueries.of(FloatCodes().encode(np.eye(4, dtype=np.float32)), no_items(2, 4))
     part = fixed.take(slice(1, 3))
     assert len(fixed) == 4
     assert len(part) == 2
@@ -474,7 +496,7 @@ def test_float_queries_too_long_for_fixed_point() -> None:
     dim = 2**31 // (2 * 255) + 1
     queries = Codes(np.zeros((1, dim), np.float16), 16, dim, None, Rotation("none", dim, 0))
     with pytest.raises(UsageError, match="8-bit items and 16-bit queries overflow 32-bit sums"):
-        FixedQueries.of(queries, 8)
+        FixedQueries.of(queries, no_items(8, queries.dim))
 
 
 @pytest.mark.parametrize("queries", ["float32", "int8"])

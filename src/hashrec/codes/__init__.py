@@ -2,6 +2,7 @@
 
 from hashrec.codes.coder import Coder
 from hashrec.codes.codes import Codes
+from hashrec.codes.decoder import Decoder
 from hashrec.codes.floats import FloatCodes
 from hashrec.codes.ints import IntCodes
 from hashrec.codes.packing import pack, unpack
@@ -15,6 +16,7 @@ __all__ = [
     "CODERS",
     "Coder",
     "Codes",
+    "Decoder",
     "FloatCodes",
     "IntCodes",
     "Rotation",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hashrec.codes.decoder import Decoder
 from hashrec.codes.packing import row_bytes, unpack
 from hashrec.codes.rotation import Rotation
 
@@ -20,7 +21,8 @@ class Codes:
 
     Up to 8 bits, code c of a dimension stands for the odd integer level 2c - (2^bits - 1), and
     the vector is scale * level: symmetric around zero, without a zero, and at one bit exactly
-    {-1, +1}. At 16 and 32 bits the data are the floats themselves.
+    {-1, +1}. With a decoder it is scale * decoder(level). At 16 and 32 bits the data are the floats
+    themselves.
 
     Attributes:
         data: (n, row_bytes) uint8, packed as `packing` says; or (n, dim) float16 / float32.
@@ -28,6 +30,7 @@ class Codes:
         dim: length of the vectors before packing.
         scales: (n,) float32 > = 0, or None where every scale is 1 (and for floats).
         rotation: the space the vectors live in: these codes are of rotation.apply(vectors).
+        decoder: of packed codes, or None where a level stands for itself.
     """
 
     data: npt.NDArray[np.uint8] | npt.NDArray[np.float16] | npt.NDArray[np.float32]
@@ -35,6 +38,7 @@ class Codes:
     dim: int
     scales: npt.NDArray[np.float32] | None
     rotation: Rotation
+    decoder: Decoder | None = None
 
     bit_order: ClassVar[str] = "little"
 
@@ -51,6 +55,10 @@ class Codes:
             raise ValueError(f"scales must be ({len(self)},) float32")
         if self.rotation.dim != self.dim:
             raise ValueError(f"a rotation of {self.rotation.dim} for codes of {self.dim}")
+        if self.decoder is not None and (not self.packed or len(self.decoder) != self.dim):
+            raise ValueError(
+                f"a decoder of {len(self.decoder)} for {self.bits}-bit codes of {self.dim}"
+            )
 
     def __len__(self) -> int:
         return len(self.data)
@@ -62,8 +70,9 @@ class Codes:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of data and scales, padding included."""
-        return self.data.nbytes + (0 if self.scales is None else self.scales.nbytes)
+        """Bytes of data, scales and decoder, padding included."""
+        scales = 0 if self.scales is None else self.scales.nbytes
+        return self.data.nbytes + scales + (0 if self.decoder is None else self.decoder.n_bytes)
 
     @property
     def bytes_per_row(self) -> int:
@@ -80,7 +89,7 @@ class Codes:
     def take(self, rows: npt.NDArray[np.integer]) -> Codes:
         """The named rows as codes of their own."""
         scales = None if self.scales is None else self.scales[rows]
-        return Codes(self.data[rows], self.bits, self.dim, scales, self.rotation)
+        return replace(self, data=self.data[rows], scales=scales)
 
     def levels(self) -> npt.NDArray[np.int16]:
         """(n, dim) int16, the odd integers in [-(2^bits - 1), 2^bits - 1]; packed codes only."""
@@ -94,6 +103,8 @@ class Codes:
         if not self.packed:
             return self.data.astype(np.float32)
         levels = self.levels().astype(np.float32)
+        if self.decoder is not None:
+            levels = self.decoder(levels)
         return levels if self.scales is None else levels * self.scales[:, None]
 
     def restore(self) -> npt.NDArray[np.float32]:

@@ -53,8 +53,9 @@ class ExactIndex(Index):
         """(n_queries, n_items) float32."""
         if not self.codes.packed:
             return _float_scores(queries.decode(), self.codes.decode())
-        fixed = FixedQueries.of(queries, self.codes.bits)
+        fixed = FixedQueries.of(queries, self.codes)
         sums = fixed.values.astype(np.int64) @ self.codes.levels().astype(np.int64).T
+        sums += fixed.bases[:, None]
         return combine(sums, fixed.scales, self.scales)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hashrec.codes import Codes
 from hashrec.errors import UsageError
 
-__all__ = ["FixedQueries", "combine"]
+__all__ = ["FixedQueries", "combine", "integral"]
 
 _LARGEST_SUM = 2**31 - 1
 
@@ -27,11 +27,13 @@ class FixedQueries:
     """Integer queries and what they stand for.
 
     Attributes:
-        values: (n, dim) int32; no sum of values * levels leaves int32.
-        scales: (n,) float64; the score is scale * item scale * sum, rounded to float32.
+        values: (n, dim) int32; no base + sum of values * levels leaves int32.
+        bases: (n,) int32, what an item's decoder adds to every sum of a query.
+        scales: (n,) float64; the score is scale * item scale * (base + sum), rounded to float32.
     """
 
     values: npt.NDArray[np.int32]
+    bases: npt.NDArray[np.int32]
     scales: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -39,27 +41,42 @@ class FixedQueries:
 
     def take(self, rows: slice) -> FixedQueries:
         """A stretch of the queries."""
-        return FixedQueries(self.values[rows], self.scales[rows])
+        return FixedQueries(self.values[rows], self.bases[rows], self.scales[rows])
 
     @classmethod
-    def of(cls, queries: Codes, item_bits: int) -> FixedQueries:
-        """Queries for items of `item_bits`: packed ones exactly, floats rounded to fixed point."""
-        largest_level = 2**item_bits - 1
-        if queries.packed:
-            _require_room(queries.dim * largest_level * (2**queries.bits - 1), queries, item_bits)
+    def of(cls, queries: Codes, items: Codes) -> FixedQueries:
+        """Queries for packed items: packed ones exactly, floats rounded to fixed point.
+
+        A decoder of the items is moved to the other side: with x_j = g_j level_j + o_j, the product
+        q . x is (q g) . level + q . o. Packed queries with a decoder count as floats.
+        """
+        largest_level = 2**items.bits - 1
+        if integral(queries, items):
+            _require_room(queries.dim * largest_level * (2**queries.bits - 1), queries, items.bits)
             values = queries.levels().astype(np.int32)
             scales = np.ones(len(queries)) if queries.scales is None else queries.scales
-            return cls(values, scales.astype(np.float64))
-        exact = queries.decode().astype(np.float64)
-        _require_room(2 * queries.dim * largest_level, queries, item_bits)
-        # Rounding adds at most 1/2 a dimension, so leave room for it.
-        room = _LARGEST_SUM // largest_level - queries.dim
-        total = np.abs(exact).sum(axis=1)
+            return cls(values, np.zeros(len(queries), np.int32), scales.astype(np.float64))
+        exact, bases = queries.decode().astype(np.float64), np.zeros(len(queries))
+        if items.decoder is not None:
+            for dimension, offset in enumerate(items.decoder.offset):  # in this order, always
+                bases += exact[:, dimension] * np.float64(offset)
+            exact *= items.decoder.gain
+        terms = queries.dim + (items.decoder is not None)
+        _require_room(2 * terms * largest_level, queries, items.bits)
+        # Rounding adds at most 1/2 a term, so leave room for it.
+        room = _LARGEST_SUM // largest_level - terms
+        total = np.abs(exact).sum(axis=1) + np.abs(bases) / largest_level
         exponent = np.zeros(len(exact), dtype=np.int64)
         live = total > 0
         exponent[live] = np.floor(np.log2(room / total[live])).astype(np.int64)
         values = np.rint(np.ldexp(exact, exponent[:, None])).astype(np.int32)
-        return cls(values, np.ldexp(1.0, -exponent))
+        fixed_bases = np.rint(np.ldexp(bases, exponent)).astype(np.int32)
+        return cls(values, fixed_bases, np.ldexp(1.0, -exponent))
+
+
+def integral(queries: Codes, items: Codes) -> bool:
+    """Whether scores are sums of small integers: both are packed, and neither has a decoder."""
+    return queries.packed and queries.decoder is None and items.decoder is None
 
 
 def _require_room(largest_sum: int, queries: Codes, item_bits: int) -> None:

@@ -21,7 +21,7 @@ from hashrec.kernels import kernel, parallel_kernel
 from hashrec.search.heap import contains, finish, offer
 from hashrec.search.index import Index
 from hashrec.search.popcount import popcount
-from hashrec.search.query import FixedQueries
+from hashrec.search.query import FixedQueries, integral
 from hashrec.search.results import Hits, TopK
 from hashrec.search.threshold import collect
 
@@ -57,17 +57,17 @@ class ScanIndex(Index):
         counts, ties = np.zeros((n, splits), np.int64), np.zeros((n, splits), np.int64)
         heaps = scores, positions, counts, ties
         bounds = np.linspace(0, len(self.codes), splits + 1).astype(np.int64)
-        if self._words is not None and queries.bits == 1:
-            fixed = FixedQueries.of(queries, 1)
+        if self._words is not None and queries.bits == 1 and integral(queries, self.codes):
+            fixed = FixedQueries.of(queries, self.codes)
             words, dim = _as_words(queries), self.codes.dim
             _scan_bits(
                 self._words, self.scales, words, fixed.scales, dim, bounds,
                 exclude.offsets, exclude.indices, *heaps,
             )  # fmt: skip
         else:
-            fixed = FixedQueries.of(queries, self.codes.bits)
+            fixed = FixedQueries.of(queries, self.codes)
             _scan_sums(
-                self.codes.data, self.codes.bits, self.scales, self._lanes(fixed), fixed.scales,
+                self.codes.data, self.codes.bits, self.scales, *self._lanes(fixed), fixed.scales,
                 bounds, exclude.offsets, exclude.indices, *heaps,
             )  # fmt: skip
         _merge(*heaps)
@@ -76,30 +76,34 @@ class ScanIndex(Index):
         )
 
     def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits:
-        fixed = FixedQueries.of(queries, self.codes.bits)
+        fixed = FixedQueries.of(queries, self.codes)
         scores = np.empty((len(queries), len(self.codes)), np.float32)
         _score_all(
-            self.codes.data, self.codes.bits, self.scales, self._lanes(fixed), fixed.scales, scores
+            self.codes.data, self.codes.bits, self.scales, *self._lanes(fixed), fixed.scales, scores
         )
         return collect(scores, thresholds, exclude)
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
-        fixed = FixedQueries.of(queries, self.codes.bits)
+        fixed = FixedQueries.of(queries, self.codes)
         out = np.empty(len(pairs.indices), np.float32)
         _score_pairs(
-            self.codes.data, self.codes.bits, self.scales, fixed.values, fixed.scales,
-            pairs.offsets, pairs.indices, out,
+            self.codes.data, self.codes.bits, self.scales, fixed.values, fixed.bases,
+            fixed.scales, pairs.offsets, pairs.indices, out,
         )  # fmt: skip
         return out
 
-    def _lanes(self, fixed: FixedQueries) -> npt.NDArray[np.int32]:
-        """(groups, padded dim, lanes) int32: queries side by side, padded with zeros."""
+    def _lanes(self, fixed: FixedQueries) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """(groups, padded dim, lanes) int32, queries side by side, padded with zeros; and their
+        bases, (groups, lanes) int32."""
         n, dim = fixed.values.shape
         lanes = min(_LANES, max(n, 1))
         groups = -(-n // lanes)
         padded = np.zeros((groups * lanes, _padded_dim(self.codes)), np.int32)
         padded[:n, :dim] = fixed.values
-        return np.ascontiguousarray(padded.reshape(groups, lanes, -1).transpose(0, 2, 1))
+        bases = np.zeros(groups * lanes, np.int32)
+        bases[:n] = fixed.bases
+        side_by_side = padded.reshape(groups, lanes, -1).transpose(0, 2, 1)
+        return np.ascontiguousarray(side_by_side), bases.reshape(groups, lanes)
 
     def _splits(self, n_queries: int) -> int:
         """Into how many item ranges to split, so that few queries still use every thread."""
@@ -190,8 +194,10 @@ def _sum_levels(packed, bits, first, last, lanes, sums):  # type: ignore[no-unty
 
 
 @kernel
-def _sum_stretch(packed, bits, first, last, lanes, tables, sums):  # type: ignore[no-untyped-def]
-    sums[:] = 0
+def _sum_stretch(  # type: ignore[no-untyped-def]
+    packed, bits, first, last, lanes, bases, tables, sums
+):
+    sums[:] = bases
     if bits == 1 or bits == 2 or bits == 4:
         _sum_nibbles(packed, bits, first, last, lanes, tables, sums)
     else:
@@ -200,7 +206,7 @@ def _sum_stretch(packed, bits, first, last, lanes, tables, sums):  # type: ignor
 
 @parallel_kernel
 def _scan_sums(  # type: ignore[no-untyped-def]
-    packed, bits, item_scales, lanes, query_scales, bounds, seen_offsets, seen,
+    packed, bits, item_scales, lanes, bases, query_scales, bounds, seen_offsets, seen,
     scores, positions, counts, ties,
 ):  # fmt: skip
     n, splits = counts.shape
@@ -218,7 +224,7 @@ def _scan_sums(  # type: ignore[no-untyped-def]
         bar[live:] = np.inf  # the padding lanes score zero and must never enter
         for first in range(bounds[split], bounds[split + 1], _STRETCH):
             last = min(first + _STRETCH, bounds[split + 1])
-            _sum_stretch(packed, bits, first, last, lanes[group], tables, sums)
+            _sum_stretch(packed, bits, first, last, lanes[group], bases[group], tables, sums)
             for item in range(first, last):
                 item_scale = np.float64(item_scales[item])
                 total = sums[item - first]
@@ -300,7 +306,9 @@ def _merge(scores, positions, counts, ties):  # type: ignore[no-untyped-def]
 
 
 @parallel_kernel
-def _score_all(packed, bits, item_scales, lanes, query_scales, out):  # type: ignore[no-untyped-def]
+def _score_all(  # type: ignore[no-untyped-def]
+    packed, bits, item_scales, lanes, bases, query_scales, out
+):
     """Every score: (n_queries, n_items) float32."""
     n, n_items = out.shape
     groups, _, n_lanes = lanes.shape
@@ -310,7 +318,7 @@ def _score_all(packed, bits, item_scales, lanes, query_scales, out):  # type: ig
         last = min(first + _STRETCH, n_items)
         tables = np.empty((2 * _CHUNK, 16, n_lanes), np.int32)
         sums = np.empty((_STRETCH, n_lanes), np.int32)
-        _sum_stretch(packed, bits, first, last, lanes[group], tables, sums)
+        _sum_stretch(packed, bits, first, last, lanes[group], bases[group], tables, sums)
         for lane in range(min(n_lanes, n - group * n_lanes)):
             query = group * n_lanes + lane
             for item in range(first, last):
@@ -320,12 +328,12 @@ def _score_all(packed, bits, item_scales, lanes, query_scales, out):  # type: ig
 
 @parallel_kernel
 def _score_pairs(  # type: ignore[no-untyped-def]
-    packed, bits, item_scales, values, query_scales, offsets, items, out
+    packed, bits, item_scales, values, bases, query_scales, offsets, items, out
 ):  # fmt: skip
     for query in numba.prange(len(values)):
         for entry in range(offsets[query], offsets[query + 1]):
             row = packed[items[entry]]
-            total = np.int64(0)
+            total = np.int64(bases[query])
             for dimension in range(values.shape[1]):
                 total += np.int64(_level(row, bits, dimension)) * values[query, dimension]
             scale = query_scales[query] * np.float64(item_scales[items[entry]])
