@@ -24,6 +24,7 @@ from hashrec.bucketing import METHODS
 from hashrec.cli.main import main
 from hashrec.component import Component
 from hashrec.encoders import ENCODERS, Mf
+from hashrec.hashing import CODES, LearnedCoder
 from hashrec.learning import LOSSES, SAMPLERS, Table, Training
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -71,7 +72,8 @@ def quoted(text: str) -> list[str]:
 
 
 BUCKETS, TRAINING = Page("buckets.md"), Page("training.md")
-PAGES = (BUCKETS, TRAINING)
+CODES_PAGE = Page("codes.md")
+PAGES = (BUCKETS, TRAINING, CODES_PAGE)
 KINDS = ("python", "sql", "toml")
 
 
@@ -93,7 +95,9 @@ def test_there_are_commands_and_blocks_to_run() -> None:
         page.name: [len(page.commands), *(len(page.blocks(kind)) for kind in KINDS)]
         for page in PAGES
     }
-    assert counts == {"buckets.md": [3, 10, 2, 0], "training.md": [8, 3, 0, 1]}
+    assert counts == {
+        "buckets.md": [3, 10, 2, 0], "training.md": [8, 3, 0, 1], "codes.md": [7, 1, 0, 0],
+    }  # fmt: skip
     blocks = sum(len(re.findall("^```[a-z]+$", page.text, re.MULTILINE)) for page in PAGES)
     assert blocks == sum(sum(found[1:]) for found in counts.values())
 
@@ -380,6 +384,25 @@ def test_every_method_and_its_options_are_on_the_page(
 ) -> None:
     rows = {quoted(name)[0]: set(quoted(options)) for name, _, options in TRAINING.table(head)}
     assert rows == {name: own_options(registry[name]) for name in registry if name not in leave}
+
+
+# --- codes.md ----------------------------------------------------------------------------------
+
+
+def test_every_learned_code_and_its_options_are_on_the_page() -> None:
+    rows = {quoted(name)[0]: set(quoted(options)) for name, _, options in CODES_PAGE.table("code")}
+    learned = {name: CODES[name] for name in CODES if issubclass(CODES[name], LearnedCoder)}
+    common = set(LearnedCoder.model_fields)
+    assert rows == {name: set(kind.model_fields) - common for name, kind in learned.items()}
+    assert CODES_PAGE.keys("option of every learned code") == common
+
+
+def test_the_block_on_codes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    names = CODES_PAGE.run({})
+    assert set(names["found"]) == {"sign", "ste", "hashlgn"}
+    assert min(names["found"].values()) > 0.1
 
 
 # --- all pages ---------------------------------------------------------------------------------

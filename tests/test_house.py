@@ -17,9 +17,11 @@ FLOORS = (
     {"cli"},
     {"bench"},
     {"workflow"},
+    {"budget"},
     {"recommender"},
     {"fitted"},
     {"recipe"},
+    {"hashing"},
     {"evaluation"},
     {"search", "encoders"},
     {"training"},
@@ -146,13 +148,28 @@ def test_no_pickle_in_any_path(module: str) -> None:
     assert {name.split(".")[0] for name in imports(module)} & NEVER == set()
 
 
+HASHING = {
+    f"hashrec.hashing.{name}"
+    for name in ("coded", "distilled", "estimators", "fit", "hash_layer", "hash_mlp", "hessian",
+                 "hessian_aware", "quantisers")
+}  # fmt: skip
+
+
+def test_options_of_learned_codes_are_read_without_torch() -> None:
+    """What the room imports at once is not among the modules that need it."""
+    for module in set(MODULES) - HASHING:
+        if _room(module) == "hashing":
+            assert not {name for name in imports(module, inside=False) if name in HASHING}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_torch_is_imported_where_it_is_used_and_nowhere_else(module: str) -> None:
-    """`training` is the room of torch; losses, encoders and benchmarks meet it inside functions."""
+    """`training` is the room of torch, and half of `hashing`; options reach it inside functions, as
+    losses, encoders and benchmarks do."""
     at_import = {name.split(".")[0] for name in imports(module, inside=False)}
     anywhere = {name.split(".")[0] for name in imports(module)}
-    assert "torch" not in at_import or _room(module) == "training"
-    inside = {"training", "bench", "learning", "encoders"}
+    assert "torch" not in at_import or _room(module) == "training" or module in HASHING
+    inside = {"training", "bench", "learning", "encoders", "hashing"}
     assert "torch" not in anywhere or _room(module) in inside
 
 

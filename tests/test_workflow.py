@@ -18,7 +18,7 @@ from hashrec.interactions import Interactions, LastOut, Parts, UserSplit, plante
 from hashrec.learning import Table, Training
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender, load
-from hashrec.workflow import Job, peak_rss_mb, run
+from hashrec.workflow import Job, peak_rss_mb, run, union
 
 LOG = planted(70, 40, communities=4, degree=12, noise=0.1, seed=8).interactions
 REST, TEST = LOG.split(UserSplit(test=0.25, seed=0))
@@ -74,6 +74,16 @@ def test_without_a_test_part_a_fifth_is_held_out_and_all_is_fitted_again(tmp_pat
     assert (outcome.result["held_out"], outcome.result["refitted"]) == (True, True)
     assert same(outcome.model, Recommender(RECIPE).fit(LOG))
     assert notes.lines == ["fitting again on everything, for the model that is written"]
+
+
+def test_what_is_held_out_comes_from_train_alone_and_valid_is_trained_on(tmp_path: Path) -> None:
+    """Bug: a valid part without a test part was dropped, from the model that is written too."""
+    outcome = run(Parts(TRAIN, VALID), job(tmp_path / "m"))
+    rest, test = TRAIN.split(RECIPE.holdout)
+    expected = Recommender(RECIPE).fit(union(rest, VALID)).evaluate(test, (20,)).metrics
+    assert {key: outcome.result[key] for key in expected} == expected
+    assert same(outcome.model, Recommender(RECIPE).fit(REST))
+    assert outcome.model.fitted.seen.indices.tolist() == REST.matrix.indices.tolist()
 
 
 def test_no_refit_keeps_the_model_that_was_measured(tmp_path: Path) -> None:
@@ -269,6 +279,32 @@ def test_without_a_part_to_measure_on_there_is_one_fit(tmp_path: Path) -> None:
     assert same(load(tmp_path / "m"), Recommender(LEARNED).fit(LOG))
 
 
+@pytest.mark.parametrize("test", [None, TEST], ids=["held out", "given"])
+def test_epochs_are_chosen_on_the_valid_part(tmp_path: Path, test: Interactions | None) -> None:
+    """While they are chosen, what is left is train (without what was held out) and no more."""
+    told = Told()
+    recipe = LEARNED.model_copy(update={"training": Training(epochs=4, every=1, patience=4)})
+    outcome = run(Parts(TRAIN, VALID, test), Job(recipe, tmp_path / "m", listeners=(told,)))
+    rest = TRAIN if test is not None else TRAIN.split(recipe.holdout)[0]
+    starts = {
+        (event["stage"], event["part"]): event["interactions"]
+        for event in told.events
+        if event["event"] == "start"
+    }
+    expected = {
+        ("fit", "choose"): rest.n_interactions,
+        ("fit", "all"): rest.n_interactions + VALID.n_interactions,
+        ("everything", "all"): REST.n_interactions,
+    }
+    if test is not None:
+        del expected["everything", "all"]
+    assert starts == expected
+    alone = Recommender(recipe).encode(union(rest, VALID), valid=VALID)
+    history = [event["recall@20"] for event in told.events if event["event"] == "evaluation"]
+    assert history == [entry["recall@20"] for entry in alone.facts["history"]]
+    assert outcome.model.fitted.facts["encoder"]["epochs"] == alone.facts["epochs"]
+
+
 def test_the_sizes_of_the_tables_are_those_of_the_model_written(tmp_path: Path) -> None:
     """Half of 110 ids: 55 rows of 8 numbers, and 4 bytes an id to find its row."""
     result = run(Parts(LOG), Job(LEARNED, tmp_path / "m")).result
@@ -318,3 +354,33 @@ def test_fresh_takes_away_checkpoints_and_nothing_else(tmp_path: Path) -> None:
         run(Parts(LOG), Job(LEARNED, tmp_path / "m"))
     run(Parts(LOG), Job(LEARNED, tmp_path / "m", fresh=True))
     assert sorted(path.name for path in folder.iterdir()) == ["journal.jsonl", "notes.txt"]
+
+
+def test_only_checkpoints_are_removed_and_all_of_them(tmp_path: Path) -> None:
+    """Bug: whatever ended in .safetensors was deleted, whosever it was."""
+    folder = tmp_path / "m.training"
+    folder.mkdir()
+    stages, parts = ("fit", "everything"), ("choose", "all", "codes")
+    ours = [f"{stage}-{part}.safetensors" for stage in stages for part in parts]
+    theirs = ["weights.safetensors", ".weights.safetensors.writing", "tune-all.safetensors"]
+    for name in [*ours, *(f".{name}.writing" for name in ours), *theirs]:
+        (folder / name).write_text("")
+    run(Parts(LOG), Job(LEARNED, tmp_path / "m", fresh=True))
+    assert {path.name for path in folder.iterdir()} == {"journal.jsonl", *theirs}
+
+
+def test_a_file_in_place_of_the_folder_of_training_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: it was found out after the split, with a bare message of the system."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("data were prepared")
+
+    monkeypatch.setattr(workflow, "_parts", refuse)
+    (tmp_path / "m.training").touch()
+    words = "m.training: checkpoints and the journal of training are kept there; expected a folder"
+    with pytest.raises(OutputError, match=words):
+        run(Parts(LOG), Job(LEARNED, tmp_path / "m"))
+    with pytest.raises(AssertionError, match="data were prepared"):  # who keeps nothing, may
+        run(Parts(LOG), job(tmp_path / "m"))

@@ -20,13 +20,18 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Assignment": "bucketing",
+    "BgchCodes": "hashing",
+    "BigearCodes": "hashing",
     "Buckets": "bucketing",
     "Cleaning": "interactions",
     "Codes": "codes",
     "FloatCodes": "codes",
+    "HashGnnCodes": "hashing",
+    "HashLgnCodes": "hashing",
     "HashedEmbedding": "training",
     "HashedEmbeddingBag": "training",
     "HashrecError": "errors",
+    "HqCodes": "hashing",
     "IntCodes": "codes",
     "Interactions": "interactions",
     "LastOut": "interactions",
@@ -38,6 +43,7 @@ _HOMES = {
     "Recommender": "recommender",
     "SignCodes": "codes",
     "Spectral": "encoders",
+    "SteCodes": "hashing",
     "Table": "learning",
     "TimeSplit": "interactions",
     "Training": "learning",
@@ -58,13 +64,18 @@ _HOMES = {
 
 __all__ = [
     "Assignment",
+    "BgchCodes",
+    "BigearCodes",
     "Buckets",
     "Cleaning",
     "Codes",
     "FloatCodes",
+    "HashGnnCodes",
+    "HashLgnCodes",
     "HashedEmbedding",
     "HashedEmbeddingBag",
     "HashrecError",
+    "HqCodes",
     "IntCodes",
     "Interactions",
     "LastOut",
@@ -76,6 +87,7 @@ __all__ = [
     "Recommender",
     "SignCodes",
     "Spectral",
+    "SteCodes",
     "Table",
     "TimeSplit",
     "Training",
@@ -107,6 +119,14 @@ if TYPE_CHECKING:
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
     from hashrec.encoders import LightGcn, Mf, NeuMf, Spectral, TwoTower
     from hashrec.errors import HashrecError
+    from hashrec.hashing import (
+        BgchCodes,
+        BigearCodes,
+        HashGnnCodes,
+        HashLgnCodes,
+        HqCodes,
+        SteCodes,
+    )
     from hashrec.interactions import (
         Cleaning,
         Interactions,

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from hashrec.codes import CODERS, Coder, FloatCodes, SignCodes
+from hashrec.codes import Coder, FloatCodes, SignCodes
 from hashrec.component import Component, Registry, nearest, read_setting, validate
 from hashrec.encoders import ENCODERS, Encoder, Spectral, TrainedEncoder
 from hashrec.errors import RecipeError
+from hashrec.hashing import CODES, LearnedCoder
 from hashrec.interactions import SPLITS, Cleaning, Split, UserSplit
 from hashrec.learning import Table, Training
 
@@ -24,8 +25,8 @@ __all__ = ["Recipe"]
 
 _REGISTRIES: Mapping[str, Registry[Any]] = {
     "encoder": ENCODERS,
-    "codes": CODERS,
-    "user_codes": CODERS,
+    "codes": CODES,
+    "user_codes": CODES,
     "holdout": SPLITS,
 }
 # Sections of one kind each: options without a name.
@@ -72,6 +73,27 @@ class Recipe(Component):
             return value
         options = {key: option for key, option in value.items() if key != "name"}
         return validate(_SECTIONS[info.field_name], options, where=info.field_name)
+
+    @model_validator(mode="after")
+    def _learned_codes_have_an_encoder_to_learn_with(self) -> Recipe:
+        if isinstance(self.user_codes, LearnedCoder):
+            raise RecipeError(
+                "user codes cannot be learned by themselves", name="user_codes",
+                got=self.user_codes.name, fix="learn both: set codes, and codes.users to coded",
+            )  # fmt: skip
+        if isinstance(self.codes, LearnedCoder):
+            if not isinstance(self.encoder, TrainedEncoder):
+                raise RecipeError(
+                    f"{self.codes.name} codes are learned together with an encoder, and "
+                    f"{self.encoder.name} does not train", name="codes.name", got=self.codes.name,
+                    fix="set encoder.name to lightgcn, or take codes=sign",
+                )  # fmt: skip
+            if self.codes.users == "coded" and self.users_are_computed:
+                raise RecipeError(
+                    "coded users are stored, not computed", name="users", got=self.users,
+                    fix='set users to "stored", or codes.users to "float"',
+                )  # fmt: skip
+        return self
 
     @property
     def users_are_computed(self) -> bool:

@@ -18,6 +18,7 @@ from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
 from hashrec.evaluation import Ranking, Report, evaluate
 from hashrec.fitted import Fitted
+from hashrec.hashing import LearnedCoder
 from hashrec.interactions import Heldout, Ids, Interactions
 from hashrec.learning import Task
 from hashrec.learning.task import Watch
@@ -58,7 +59,9 @@ class Recommender:
         """
         began = time.perf_counter()
         encoding = self.encode(train, progress=progress, **options)
-        return self.code(train, encoding, seconds={"encode": time.perf_counter() - began})
+        kept = {key: options[key] for key in ("folder", "stage", "listeners") if key in options}
+        spent = {"encode": time.perf_counter() - began}
+        return self.code(train, encoding, seconds=spent, progress=progress, **kept)
 
     def encode(
         self,
@@ -108,22 +111,43 @@ class Recommender:
         return encoding
 
     def code(
-        self, train: Interactions, encoding: Encoding, *, seconds: dict[str, float] | None = None
+        self,
+        train: Interactions,
+        encoding: Encoding,
+        *,
+        seconds: dict[str, float] | None = None,
+        folder: Path | None = None,
+        stage: str = "fit",
+        listeners: Sequence[Callable[[Mapping[str, Any]], None]] = (),
+        progress: Progress = SILENT,
     ) -> Recommender:
-        """The second half of `fit`: codes from an encoding of `train`, which may be shared."""
+        """The second half of `fit`: codes from an encoding of `train`, which may be shared.
+
+        Codes that are learned go on training what gave the encoding, and leave it as it was;
+        `folder`, `stage` and `listeners` are theirs, as for `encode`.
+        """
         began = time.perf_counter()
         recipe = self.recipe
-        kinds = (recipe.codes.wanted_rotation, recipe.user_codes.wanted_rotation)
-        kind = kinds[0] if kinds[0] != "none" else kinds[1]
-        rotation = Rotation(kind, encoding.items.shape[1], recipe.seed)
-        items = recipe.codes.quantise(rotation.apply(encoding.items), rotation)
-        users = None
-        if not recipe.users_are_computed:
-            users = recipe.user_codes.quantise(rotation.apply(encoding.users), rotation)
+        learned: dict[str, Any] = {}
+        users: Codes | None
+        if isinstance(recipe.codes, LearnedCoder):
+            task = Task(
+                train, recipe.seed, recipe.table, recipe.training, finder=hardest, folder=folder,
+                stage=stage, listeners=tuple(listeners), progress=progress,
+            )  # fmt: skip
+            given, items, learned = recipe.codes.learn(task, encoding)
+            users = given if isinstance(given, Codes) else None
+            if users is None:
+                users = recipe.user_codes.quantise(given, items.rotation)
+        else:
+            users, items = self._quantised(encoding)
+        if recipe.users_are_computed:
+            users = None
         spent = {**(seconds or {}), "code": time.perf_counter() - began}
         facts = {
             "fingerprint": train.fingerprint(),
             "encoder": dict(encoding.facts),
+            **({"codes": learned} if learned else {}),
             "seconds": spent,
         }
         self._become(
@@ -139,6 +163,17 @@ class Recommender:
             )
         )
         return self
+
+    def _quantised(self, encoding: Encoding) -> tuple[Codes | None, Codes]:
+        """Codes without training; both sides are turned by one rotation."""
+        recipe = self.recipe
+        kinds = (recipe.codes.wanted_rotation, recipe.user_codes.wanted_rotation)
+        kind = kinds[0] if kinds[0] != "none" else kinds[1]
+        rotation = Rotation(kind, encoding.items.shape[1], recipe.seed)
+        items = recipe.codes.quantise(rotation.apply(encoding.items), rotation)
+        if recipe.users_are_computed:
+            return None, items
+        return recipe.user_codes.quantise(rotation.apply(encoding.users), rotation), items
 
     def _become(self, fitted: Fitted) -> None:
         self._fitted = fitted

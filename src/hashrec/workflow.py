@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from hashrec.artifact import check_target
+from hashrec.budget import choose
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding, TrainedEncoder
-from hashrec.errors import DataError
+from hashrec.errors import DataError, OutputError
 from hashrec.evaluation.protocols import protocol_named
 from hashrec.interactions import Interactions, Parts
 from hashrec.progress import SILENT, Progress
@@ -25,6 +26,9 @@ from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender
 
 __all__ = ["Job", "Outcome", "peak_rss_mb", "run", "union"]
+
+# Checkpoints of the two fits of a job are named STAGE-PART.safetensors.
+_STAGES, _PARTS = ("fit", "everything"), ("choose", "all", "codes")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Job:
         fresh: do not go on from checkpoints of a fit that was interrupted.
         features: see `Recommender.encode`; by position, the same for all parts.
         listeners: likewise.
+        budget: bytes an item; codes and dimensions are then chosen within it, on a part of train.
     """
 
     recipe: Recipe
@@ -49,6 +54,7 @@ class Job:
     fresh: bool = False
     features: Mapping[str, Any] = field(default_factory=dict)
     listeners: Sequence[Callable[[Mapping[str, Any]], None]] = ()
+    budget: int | None = None
 
     @cached_property  # `.` is another folder once a model has been put in its place
     def folder(self) -> Path | None:
@@ -86,28 +92,32 @@ def run(
 ) -> Outcome:
     """Fits on train (and valid) and evaluates on test, or on a part held out where there is none.
 
-    Raises before any work where `job.out` cannot take a model or the protocol is unknown.
+    Raises before any work where `job.out` cannot take a model, `job.folder` cannot be a folder or
+    the protocol is unknown.
     """
     check_target(job.out)
+    _check_folder(job)
     protocol_named(job.protocol)
     clock = _Clock({"read": read_seconds})
     with clock.time("split"):
         train, test, held_out = _parts(parts, job)
     _forget(job, only_if=job.fresh)
-    encoding, model = _fit(
-        train, job, "fit", clock, progress, valid=None if held_out else parts.valid
-    )
     result: dict[str, Any] = {}
+    if job.budget is not None:
+        with clock.time("budget"):
+            recipe, tried = choose(train, job.recipe, job.budget, job.features, progress)
+        job = replace(job, recipe=recipe)
+        result["budget"] = {"bytes": job.budget, "tried": [vars(trial) for trial in tried]}
+    encoding, model = _fit(train, job, "fit", clock, progress, valid=parts.valid)
     if test is not None:
         with clock.time("evaluate"):
-            result = _measure(model, train, encoding, test, job, progress)
+            result |= _measure(model, train, encoding, test, job, progress)
         result["held_out"] = held_out
     if held_out and job.refit:
-        assert parts.train is not None
         progress.note("fitting again on everything, for the model that is written")
         result["refitted"] = True
         epochs = encoding.facts.get("epochs")
-        _, model = _fit(parts.train, job, "everything", clock, progress, epochs=epochs)
+        _, model = _fit(_everything(parts), job, "everything", clock, progress, epochs=epochs)
     model = model.with_facts(metrics=result, data=parts.train.report.to_dict())
     with clock.time("write"):
         files = model.save(job.out)
@@ -120,10 +130,9 @@ def run(
 
 
 def _parts(parts: Parts, job: Job) -> tuple[Interactions, Interactions | None, bool]:
-    """Train, test, and whether the test part was held out of train here."""
-    train = parts.train if parts.valid is None else union(parts.train, parts.valid)
+    """Train with valid, test, and whether the test part was held out of train here."""
     if parts.test is not None or not job.measure:
-        return train, parts.test if job.measure else None, False
+        return _everything(parts), parts.test if job.measure else None, False
     train, test = parts.train.split(job.recipe.holdout)
     if test.n_interactions == 0:
         raise DataError(
@@ -131,7 +140,12 @@ def _parts(parts: Parts, job: Job) -> tuple[Interactions, Interactions | None, b
             got=f"{parts.train.n_interactions} interactions of {parts.train.n_users} users",
             fix="give a test part with --test, or skip the evaluation with --no-evaluate",
         )
-    return train, test, True
+    return _everything(replace(parts, train=train)), test, True
+
+
+def _everything(parts: Parts) -> Interactions:
+    """What may be learned from: train and, where there is one, valid."""
+    return parts.train if parts.valid is None else union(parts.train, parts.valid)
 
 
 def union(one: Interactions, other: Interactions) -> Interactions:
@@ -158,16 +172,28 @@ def _fit(
             features=job.features, listeners=job.listeners, progress=progress,
         )  # fmt: skip
     with clock.time("code"):
-        model.code(train, encoding)
+        model.code(
+            train, encoding, folder=job.folder, stage=stage, listeners=job.listeners,
+            progress=progress,
+        )  # fmt: skip
     return encoding, model
 
 
+def _check_folder(job: Job) -> None:
+    if job.folder is not None and job.folder.exists() and not job.folder.is_dir():
+        raise OutputError(
+            "checkpoints and the journal of training are kept there", name=str(job.folder),
+            expected="a folder, or nothing yet", got="a file",
+            fix="move it away, or choose another name for the model",
+        )  # fmt: skip
+
+
 def _forget(job: Job, *, only_if: bool = True) -> None:
-    """Removes the checkpoints of this model; the journal stays."""
+    """Removes the checkpoints of this model; the journal and the files of others stay."""
     if only_if and job.folder is not None:
-        for pattern in ("*.safetensors", ".*.safetensors.writing"):  # the latter of a kill
-            for kept in job.folder.glob(pattern):
-                kept.unlink(missing_ok=True)
+        for name in (f"{stage}-{part}.safetensors" for stage in _STAGES for part in _PARTS):
+            (job.folder / name).unlink(missing_ok=True)
+            (job.folder / f".{name}.writing").unlink(missing_ok=True)  # of a kill
 
 
 def _measure(

@@ -94,7 +94,9 @@ def test_results_for_people(data: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_registry_is_what_the_command_offers() -> None:
-    assert sorted(BENCHES) == ["buckets", "graphhash", "propagate", "spectral", "step"]
+    assert sorted(BENCHES) == [
+        "buckets", "frontier", "graphhash", "hashlgn", "propagate", "spectral", "step",
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(not TORCH, reason="needs torch, the other side")

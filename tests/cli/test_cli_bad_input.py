@@ -387,6 +387,8 @@ WRONG: dict[tuple[str, ...], str] = {
     ("bench", "propagat"): "unknown benchmark 'propagat'; .*Did you mean propagate",
     ("bench", "x"): "unknown benchmark 'x'; expected one of propagate, spectral",
     ("bench", "propagate", "nowhere", "--out", "none/x.json"): "none: the folder does not exist",
+    ("bench", "graphhash", "nowhere", "--store", "none/x"): "none: the folder does not exist",
+    ("bench", "graphhash", "nowhere", "--store", "."): "a folder stands there",
     ("bench", "propagate", "nowhere"): "nowhere: neither a file nor built-in data",
     ("fit", "T", "--out", "O", "--set", "codes.bit=2"): "unknown key codes.bit.*did you mean bits",
     ("fit", "T", "--out", "O", "--set", "codes.bits"): "cannot read the setting 'codes.bits'",

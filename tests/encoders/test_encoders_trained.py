@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from hashrec.bucketing import METHODS, Buckets
+from hashrec.csr import Csr
 from hashrec.encoders import ENCODERS, Encoding, Spectral, TrainedEncoder
 from hashrec.errors import DataError, RecipeError
 from hashrec.graph import BipartiteOperator
@@ -203,6 +204,23 @@ class TestStarts:
         users = module.user_table.weight.detach().numpy()
         np.testing.assert_allclose(np.linalg.norm(users[:, :5], axis=1), 0.1 * 5**0.5, rtol=1e-5)
         assert users[:, 5:].std() == pytest.approx(0.1, rel=0.3)
+
+    def test_dimensions_beyond_the_rank_are_noise_and_learn(self) -> None:
+        """Bug: two blocks, each user of which has met all its items, have rank 2, and the other
+        columns were zero on both sides: a dot product has no slope there."""
+        log = planted(40, 30, communities=1, degree=3, noise=0, seed=0).interactions
+        rows = [list(range(user % 2, 30, 2)) for user in range(40)]
+        log = log.with_matrix(Csr.from_lists(rows, n_columns=30))
+        task = task_of("mf", log=log, loss="bpr", precision="float32")
+        module = encoder_of("mf").build(task, log, Table().buckets(log, DIM, 0))
+        batches = Batches(Source(log.matrix, log.matrix.column_counts()), task.training.loss, 0)
+        task.training.loss(module(), batches.batch(batches.order(0), 0, 0)).backward()
+        for table in (module.user_table, module.item_table):
+            weight = table.weight.detach().numpy()
+            lengths = np.linalg.norm(weight[:, :2], axis=1)
+            np.testing.assert_allclose(lengths, 0.1 * 2**0.5, rtol=1e-4)
+            assert weight[:, 2:].std(axis=0) == pytest.approx(np.full(DIM - 2, 0.1), rel=0.5)
+            assert table.weight.grad.any(0).all()
 
     @pytest.mark.parametrize("name", ["mf", "lightgcn", "two-tower"])
     def test_ids_without_edges_do_not_swamp_what_all_share(self, name: str) -> None:

@@ -95,7 +95,9 @@ def slow_ccl(margin: float, weight: float) -> Slow:
 
 def slow_directau(gamma: float, most: int) -> Slow:
     def uniformity(rows: Any) -> Any:
-        rows = [row / row.norm() for row in rows[:most]]
+        some = min(most, len(rows))
+        rows = [rows[number * len(rows) // some] for number in range(some)]
+        rows = [row / row.norm() for row in rows]
         terms = [
             torch.exp(-2 * ((rows[a] - rows[b]) ** 2).sum())
             for a in range(len(rows))

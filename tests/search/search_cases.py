@@ -19,6 +19,8 @@ KINDS: dict[str, Coder] = {
     "sign": SignCodes(),
     "bare sign": SignCodes(scale="none"),
     **{f"int{bits}": IntCodes(bits=bits, clip="max") for bits in range(2, 9)},
+    "even sign": SignCodes(scale="none"),
+    "even int3": IntCodes(bits=3),
     "decoded sign": SignCodes(),
     "decoded bare sign": SignCodes(scale="none"),
     "decoded int3": IntCodes(bits=3),
@@ -41,6 +43,9 @@ class Case:
 
 def encoded(kind: str, vectors: npt.NDArray[np.float32]) -> Codes:
     made = KINDS[kind].quantise(vectors, Rotation("none", vectors.shape[1], 0))
+    if kind.startswith("even"):
+        gain = np.full(made.dim, 0.3, np.float32)
+        return replace(made, decoder=Decoder(gain, np.zeros_like(gain)))
     if not kind.startswith("decoded"):
         return made
     # A few exact numbers, so that ties come up, and one dimension that says nothing.
@@ -158,14 +163,25 @@ def floats_of(queries: Codes, levels: list[int] | list[float], scale: float) -> 
     return [float(value * np.float32(scale)) for value in found]
 
 
+def even(codes: Codes) -> float:
+    """What every level stands for, where they all stand for the same; else 0."""
+    if codes.decoder is None:
+        return 1.0
+    gains = set(codes.decoder.gain.tolist())
+    return 0.0 if codes.decoder.offset.any() or len(gains) > 1 else gains.pop()
+
+
 def scores_by_hand(items: Codes, queries: Codes) -> list[list[float]]:
     table = []
     item_rows = rows_of(items)
     for values, scale in rows_of(queries):
         row, base = [], 0
         floats = floats_of(queries, values, scale)
-        if items.packed and not (queries.packed and queries.decoder is items.decoder is None):
-            values, base, scale = fixed_point(floats, items)
+        if items.packed:
+            if queries.packed and even(queries) and even(items):
+                scale *= even(queries) * even(items)
+            else:
+                values, base, scale = fixed_point(floats, items)
         for item, item_scale in item_rows:
             if items.packed:
                 whole = base + sum(a * b for a, b in zip(values, item, strict=True))

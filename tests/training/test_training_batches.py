@@ -12,6 +12,7 @@ from training_cases import LOG, SMALL, batches_of, interactions_of
 from hashrec.errors import RecipeError
 from hashrec.learning import LOSSES
 from hashrec.learning.draws import stream
+from hashrec.training.backbone import Vectors
 from hashrec.training.batches import Batches, check_sampler
 
 
@@ -112,6 +113,41 @@ def test_clashes_are_what_the_users_have_met(sampler: str) -> None:
 def test_losses_without_draws_get_none() -> None:
     batch = epoch_of(batches_of(LOG, "directau"), 0)[0]
     assert (batch.negatives, batch.log_chance, batch.clash, batch.owner) == (None,) * 4
+
+
+def test_uniformity_keeps_users_of_all_positions_apart() -> None:
+    """Bug: batches are sorted, and the first rows of each were compared: the same few users for
+    ever. Whose gradient depends on gamma is compared."""
+    compared: set[int] = set()
+    losses = [LOSSES.parse({"name": "directau", "pairs": 40, "gamma": gamma}) for gamma in (1, 2)]
+    generator = torch.Generator().manual_seed(0)
+    users, items = (torch.randn(n, 4, generator=generator).requires_grad_() for n in (300, 200))
+    for batch in epoch_of(batches_of(LOG, "directau", 500), 0):
+        slopes = [torch.autograd.grad(loss(Vectors(users, items), batch), users)[0]
+                  for loss in losses]  # fmt: skip
+        found = set(torch.nonzero((slopes[0] != slopes[1]).any(1))[:, 0].tolist())
+        assert 10 < len(found) <= 40
+        compared |= found
+    for quarter in range(4):
+        assert len(compared & set(range(75 * quarter, 75 * (quarter + 1)))) > 20
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "popularity"])
+def test_rejection_is_refused_where_a_sample_is_shared(sampler: str) -> None:
+    """Bug: it was taken and changed nothing. Losses that draw for each positive heed it."""
+    words = (
+        "training.loss.sampler.reject: a sample that a whole batch shares rejects nothing; "
+        "expected false; got true with loss sampled-softmax"
+    )
+    given = {"name": sampler, "reject": True}
+    with pytest.raises(RecipeError, match=words):
+        check_sampler(LOSSES.parse({"name": "sampled-softmax", "sampler": given}))
+    loss = LOSSES.parse({"name": "sampled-ccl", "negatives": 20, "sampler": given})
+    check_sampler(loss)
+    met = {user: set(LOG.matrix.row(user).tolist()) for user in range(LOG.n_users)}
+    for batch in epoch_of(batches_of(LOG, loss, 500), 0):
+        for user, drawn in zip(batch.users.tolist(), batch.negatives.tolist(), strict=True):
+            assert not met[user] & set(drawn)
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import torch
 from training_cases import LOG, SMALL, batches_of, interactions_of
 
 from hashrec.encoders import ENCODERS, Encoding
-from hashrec.errors import DataError, ModelError, RecipeError, UsageError
-from hashrec.interactions import Interactions, UserSplit
+from hashrec.errors import DataError, ModelError, OutputError, RecipeError, UsageError
+from hashrec.interactions import Ids, Interactions, UserSplit
 from hashrec.learning import Table, Task, Training
 from hashrec.recommender import hardest, watcher
-from hashrec.training import HashedEmbedding, loop
+from hashrec.training import HashedEmbedding, everything, loop
 from hashrec.training.memory import estimate_mb
+from hashrec.workflow import union
 
 QUICK: dict[str, Any] = {
     "loss": {"name": "bpr"}, "epochs": 4, "every": 1, "batch": 60, "valid": 0.2,
@@ -106,9 +108,26 @@ class TestChoosing:
         task = Task(SMALL, training=Training(**{**QUICK, "valid": 0}))
         assert fit(task).facts["epochs"] == 4
 
-    def test_epochs_chosen_before_are_run_without_watching(self) -> None:
-        found = fit(replace(task_of(watcher=None), epochs=3))
-        assert found.facts["epochs"] == 3
+    def test_nor_one_that_came_with_the_data(self) -> None:
+        """Bug: with a valid part given, valid=0 chose all the same; it says all epochs of all."""
+        told: list[Any] = []
+        _, valid = SMALL.split(UserSplit(test=0.3, seed=5))
+        found = fit(replace(task_of(valid=0, watcher=None, listeners=(told.append,)), valid=valid))
+        assert bits(found) == bits(fit(task_of(valid=0)))
+        starts = [(one["part"], one["interactions"]) for one in told if one["event"] == "start"]
+        assert starts == [("all", SMALL.n_interactions)]
+
+    @pytest.mark.parametrize("epochs", [1, 3, 4])
+    def test_epochs_chosen_before_are_run_without_watching(self, epochs: int) -> None:
+        found = fit(replace(task_of(watcher=None), epochs=epochs))
+        assert found.facts["epochs"] == epochs
+
+    @pytest.mark.parametrize("epochs", [-1, 0, 5])
+    def test_epochs_that_were_never_planned_are_refused(self, epochs: int) -> None:
+        """Bug: they were cut to training.epochs without a word, and 0 gave the start itself."""
+        words = rf"epochs: so many epochs cannot be run; expected 1 to 4; got {epochs}\. For more"
+        with pytest.raises(UsageError, match=words):
+            fit(replace(task_of(), epochs=epochs))
 
     def test_planted_communities_are_found(self) -> None:
         train, valid = LOG.split(UserSplit(test=0.2, seed=1))
@@ -202,6 +221,16 @@ class TestJournal:
         assert {line["stage"] for line in lines} == {"tune"}
         assert lines[0]["encoder"]["name"] == "mf"
         assert lines[-1]["best"] is None  # nobody watched the second part
+
+    def test_a_disk_that_will_not_take_it(self, tmp_path: Path) -> None:
+        """Bug: a bare OSError, of which nobody could tell whose file it was about."""
+        (tmp_path / "taken").touch()
+        words = "taken/journal.jsonl: the journal could not be written; got .*exists.*Make room"
+        with pytest.raises(OutputError, match=words):
+            fit(task_of(folder=tmp_path / "taken"))
+        (tmp_path / "journal.jsonl").mkdir()
+        with pytest.raises(OutputError, match="the journal could not be written; got .*directory"):
+            fit(task_of(folder=tmp_path))
 
     def test_two_stages_share_a_folder(self, tmp_path: Path) -> None:
         one = fit(task_of(folder=tmp_path, stage="one"))
@@ -301,6 +330,27 @@ class TestKills:
         with pytest.raises(ModelError, match="of this recipe and these data; got another's"):
             fit(replace(task_of(folder=tmp_path), epochs=2))
 
+    def test_and_of_another_valid_part(self, tmp_path: Path) -> None:
+        """Bug: beside the same train part another valid part was taken for the first, and its
+        epochs with it."""
+        rest, valid = SMALL.split(UserSplit(test=0.3, seed=5))
+        _, half = valid.split(UserSplit(test=0.5, seed=0))
+        first = replace(task_of(union(rest, valid), folder=tmp_path), valid=valid)
+        assert bits(fit(first)) == bits(fit(first))
+        with pytest.raises(ModelError, match="of this recipe and these data; got another's"):
+            fit(replace(task_of(union(rest, half), folder=tmp_path), valid=half))
+
+    def test_and_of_another_precision_of_the_same_word(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`auto` on a machine that multiplies bfloat16 and on one that does not."""
+        for native in (True, False):
+            monkeypatch.setattr(everything, "_multiplies_bfloat16", lambda native=native: native)
+            if native:
+                fit(task_of(folder=tmp_path, precision="auto"))
+        with pytest.raises(ModelError, match="of this recipe and these data; got another's"):
+            fit(task_of(folder=tmp_path, precision="auto"))
+
     def test_and_of_another_encoder(self, tmp_path: Path) -> None:
         fit(task_of(folder=tmp_path))
         with pytest.raises(ModelError, match="of this recipe and these data; got another's"):
@@ -352,6 +402,25 @@ class TestBadInput:
         with pytest.raises(DataError, match=words):
             fit(task_of(log))
         assert fit(task_of(log, valid=0)).users.shape == (3, 8)
+
+    @pytest.mark.parametrize("side", ["users", "items"])
+    def test_a_valid_part_of_other_ids(self, side: str) -> None:
+        """Bug: it was compared by position, and a stranger's items were watched."""
+        _, valid = SMALL.split(UserSplit(test=0.3, seed=5))
+        ids = getattr(valid, side)
+        strangers = Ids(pc.add(ids.array, 1))
+        words = "valid: the valid part has other ids than the log; expected the users and items of"
+        with pytest.raises(DataError, match=words):
+            fit(replace(task_of(), valid=replace(valid, **{side: strangers})))
+        copied = replace(valid, **{side: Ids(pc.add(ids.array, 0))})  # equal, not the same object
+        one, other = (fit(replace(task_of(), valid=part)) for part in (valid, copied))
+        assert bits(one) == bits(other)
+
+    def test_nothing_left_to_learn_from(self) -> None:
+        """Bug: where all was watched, an error of the first table or step came up."""
+        words = "nothing is left to learn from beside the valid part; got 155 interactions"
+        with pytest.raises(DataError, match=words):
+            fit(replace(task_of(), valid=SMALL))
 
     def test_a_sampler_that_cannot_serve_the_loss(self) -> None:
         with pytest.raises(RecipeError, match="in-batch sampler cannot draw negatives of each"):

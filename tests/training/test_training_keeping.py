@@ -140,7 +140,7 @@ class TestRefusals:
     def _header(keeper: Keeper, facts: str) -> dict[str, str]:
         return {
             "format": "hashrec-checkpoint 1", "identity": keeper._digest(), "facts": facts,
-            "tensors": keeping._checksum({"a": torch.ones(2)}),
+            "tensors": keeping.checksum({"a": torch.ones(2)}),
         }  # fmt: skip
 
     def test_facts_that_are_no_json(self, keeper: Keeper) -> None:

@@ -303,6 +303,23 @@ class TestDivergence:
             run.train()
         assert run.outcome.epoch == 1
 
+    @pytest.mark.parametrize("step", [0, 1, 2])
+    def test_no_rate_is_blamed_before_the_first_move(self, step: int) -> None:
+        """Bug: a smaller rate was advised where none had been used yet. Here, every second step
+        moves."""
+
+        def poison(epoch: int, number: int) -> None:
+            if number == step:
+                with torch.no_grad():
+                    run.module.item_table.weight.fill_(math.nan)
+
+        run = run_of(epochs=2, before=poison, accumulate=2)
+        words = "Check the other settings of training.loss and of the encoder, and the data"
+        if step == 2:
+            words = "Take a smaller training.learning_rate"
+        with pytest.raises(UsageError, match=f"step {step + 1} of epoch 1; .*{words}"):
+            run.train()
+
     def test_a_rate_out_of_all_measure_stops_by_itself(self) -> None:
         with pytest.raises(UsageError, match="loss bpr: the loss became .* of epoch"):
             run_of(epochs=9, learning_rate=1e30, schedule="constant", warmup=0).train()

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hashrec.bench.buckets import bench_buckets
+from hashrec.bench.frontier import bench_frontier
 from hashrec.bench.graphhash import bench_graphhash
+from hashrec.bench.hashlgn import bench_hashlgn
 from hashrec.bench.propagation import bench_propagate
 from hashrec.bench.spectral import bench_spectral
 from hashrec.bench.step import bench_step
@@ -20,7 +22,7 @@ __all__ = ["BENCHES", "LONG", "Bench"]
 # what is there, and `device`.
 Bench = Callable[..., dict[str, Any]]
 
-LONG = frozenset({"graphhash"})
+LONG = frozenset({"frontier", "graphhash", "hashlgn"})
 
 BENCHES: Mapping[str, Bench] = {
     "propagate": bench_propagate,
@@ -28,4 +30,6 @@ BENCHES: Mapping[str, Bench] = {
     "buckets": bench_buckets,
     "step": bench_step,
     "graphhash": bench_graphhash,
+    "frontier": bench_frontier,
+    "hashlgn": bench_hashlgn,
 }

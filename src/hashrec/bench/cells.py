@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hashrec.errors import UsageError
 from hashrec.progress import Progress
 
 __all__ = ["Cells"]
@@ -19,19 +20,25 @@ Cell = TypeVar("Cell")
 class Cells:
     """Results by cell, each stored as it ends: a line of JSON in a file that only grows.
 
-    A line that a kill has cut short is passed over, and its cell measured again.
+    A line that a kill has cut short is passed over, and its cell measured again. So is any line
+    that is no cell. Raises UsageError for a place where no file can be.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._found: dict[str, dict[str, Any]] = {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                self._found[_key(entry["cell"])] = entry["result"]
+        if path is None:
+            return
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(
+                "cells cannot be stored there", name=str(path),
+                expected="the name of a file, in a folder that exists",
+            )  # fmt: skip
+        if path.exists():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                match _read(line):
+                    case {"cell": dict(cell), "result": dict(result)}:
+                        self._found[_key(cell)] = result
 
     def get(self, cell: Any) -> dict[str, Any] | None:
         return self._found.get(_key(asdict(cell)))
@@ -57,6 +64,14 @@ class Cells:
             if self.get(cell) is None:
                 progress.note(f"{number + 1} of {len(cells)}: {told(cell)}")
                 self.put(cell, measured(cell))
+
+
+def _read(line: str) -> Any:
+    """What a line says; None where it is not JSON."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _key(cell: dict[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, pstdev
@@ -35,12 +36,18 @@ _PUBLISHED = {
              "double-graph": 0.08711, "leiden": 0.10753, "balanced": 0.11701},
 }  # fmt: skip
 _KS = (10, 20, 50)
+_Group = tuple[str, str, Any]  # backbone, method, rows asked for
 _SHOWN = tuple(f"{metric}@{k}" for metric in ("recall", "ndcg") for k in _KS)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of the table: what is trained, on which table, with which seed."""
+    """One entry of the table: what is trained, on which table, with which seed.
+
+    Attributes:
+        data: names all three parts. options: JSON of the whole recipe but for table and seed, so
+            that a default that changes makes another cell.
+    """
 
     data: str
     backbone: str
@@ -73,10 +80,10 @@ def bench_graphhash(
     """
     parts = _parts(data, quick, seed)
     n_ids = parts.train.n_users + parts.train.n_items
-    cells, fingerprint = Cells(store), parts.train.fingerprint()[:12]
+    cells, fingerprint = Cells(store), _fingerprint(parts)
     backbones = _backbones(quick, device, parts.train.n_interactions)
     asked = [
-        Cell(fingerprint, backbone, method, rows, seed + number, json.dumps(options))
+        Cell(fingerprint, backbone, method, rows, seed + number, options)
         for number in range(1 if quick else repeats)
         for tables in _tables(n_ids, quick)
         for backbone, options in backbones.items()
@@ -84,11 +91,11 @@ def bench_graphhash(
     ]
     if not stored:
         cells.measure(asked, lambda cell: _measured(cell, parts), _told, progress)
-    rows = list(_summed([cell for cell in asked if cells.get(cell)], cells, n_ids))
-    if not rows:
+    summed = _summed([cell for cell in asked if cells.get(cell)], cells, n_ids)
+    if not summed:
         raise DataError("no cell is stored for this benchmark", name=str(store),
                         fix="run it without --stored")  # fmt: skip
-    return {"rows": rows, "claims": _claims(rows)}
+    return {"rows": list(summed.values()), "claims": _claims(summed)}
 
 
 def _told(cell: Cell) -> str:
@@ -111,8 +118,15 @@ def _parts(data: str | None, quick: bool, seed: int) -> Parts:
     return Parts(train, valid, test)
 
 
-def _backbones(quick: bool, device: str, edges: int) -> dict[str, dict[str, Any]]:
-    """For each backbone the encoder and the training, as sections of a recipe."""
+def _fingerprint(parts: Parts) -> str:
+    """12 hex digits: the cell of other valid or test interactions is another."""
+    assert parts.valid is not None and parts.test is not None
+    whole = "".join(part.fingerprint() for part in (parts.train, parts.valid, parts.test))
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+
+def _backbones(quick: bool, device: str, edges: int) -> dict[str, str]:
+    """For each backbone the options of its cells."""
     stopping = {"epochs": 5 if quick else 200, "every": 5, "patience": 4, "refit": False,
                 "device": device}  # fmt: skip
     paper = {
@@ -122,10 +136,17 @@ def _backbones(quick: bool, device: str, edges: int) -> dict[str, dict[str, Any]
     ours = {**stopping, "epochs": 5 if quick else 40}
     noise = {"dim": 64, "start": "normal"}
     return {
-        "lightgcn": {"encoder": {"name": "lightgcn", **noise}, "training": paper},
-        "mf": {"encoder": {"name": "mf", **noise}, "training": paper},
-        "lightgcn, softmax": {"encoder": {"name": "lightgcn", "dim": 64}, "training": ours},
+        "lightgcn": _options({"name": "lightgcn", **noise}, paper),
+        "mf": _options({"name": "mf", **noise}, paper),
+        "lightgcn, softmax": _options({"name": "lightgcn", "dim": 64}, ours),
     }
+
+
+def _options(encoder: dict[str, Any], training: dict[str, Any]) -> str:
+    given = {"codes": "float", "users": "stored", "encoder": encoder, "training": training}
+    whole = Recipe.from_dict(given).to_dict()
+    return json.dumps({key: whole[key] for key in whole if key not in ("seed", "table")},
+                      sort_keys=True)  # fmt: skip
 
 
 def _tables(n_ids: int, quick: bool) -> Iterator[list[tuple[str, int | float | None]]]:
@@ -141,10 +162,7 @@ def _tables(n_ids: int, quick: bool) -> Iterator[list[tuple[str, int | float | N
 
 def _measured(cell: Cell, parts: Parts) -> dict[str, Any]:
     table = {"method": cell.method, **({} if cell.rows is None else {"rows": cell.rows})}
-    recipe = Recipe.from_dict(
-        {"codes": "float", "users": "stored", "seed": cell.seed, "table": table,
-         **json.loads(cell.options)}
-    )  # fmt: skip
+    recipe = Recipe.from_dict({"seed": cell.seed, "table": table, **json.loads(cell.options)})
     assert parts.valid is not None and parts.test is not None
     began = time.perf_counter()
     model = Recommender(recipe)
@@ -163,9 +181,10 @@ def _measured(cell: Cell, parts: Parts) -> dict[str, Any]:
     }
 
 
-def _summed(asked: list[Cell], cells: Cells, n_ids: int) -> Iterator[dict[str, Any]]:
+def _summed(asked: list[Cell], cells: Cells, n_ids: int) -> dict[_Group, dict[str, Any]]:
     """A row for each table: means over the seeds, and the spread of recall@10."""
-    groups: dict[tuple[str, str, Any], list[dict[str, Any]]] = {}
+    summed = {}
+    groups: dict[_Group, list[dict[str, Any]]] = {}
     for cell in asked:
         found = cells.get(cell)
         assert found is not None
@@ -174,7 +193,7 @@ def _summed(asked: list[Cell], cells: Cells, n_ids: int) -> Iterator[dict[str, A
     for (backbone, method, rows), results in groups.items():
         comparable = backbone == "lightgcn" and rows in (None, published_rows)
         published = _PUBLISHED.get(n_ids, {}).get(method) if comparable else None
-        yield {
+        summed[backbone, method, rows] = {
             "backbone": backbone,
             "method": method,
             "table_rows": results[0]["table_rows"],
@@ -185,17 +204,17 @@ def _summed(asked: list[Cell], cells: Cells, n_ids: int) -> Iterator[dict[str, A
             "seeds": len(results),
             "seconds": round(mean(one["seconds"] for one in results), 1),
         }
+    return summed
 
 
-def _claims(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """recall@10 of `graph` over that of each hash, on LightGCN at the first budget."""
-    first: dict[str, float] = {}
-    for row in rows:
-        if row["backbone"] == "lightgcn":
-            first.setdefault(row["method"], row["recall@10"])
+def _claims(summed: Mapping[_Group, dict[str, Any]]) -> dict[str, float]:
+    """recall@10 of `graph` over that of each hash, on LightGCN at the first budget at which
+    `graph` is there."""
+    found = {group[1:]: row["recall@10"] for group, row in summed.items() if group[0] == "lightgcn"}
+    budget = next((rows for method, rows in found if method == "graph"), None)
     hashes = ("random", "frequency", "double", "double-frequency")
     return {
-        f"graph_over_{method}": round(first["graph"] / first[method], 3)
+        f"graph_over_{method}": round(found["graph", budget] / found[method, budget], 3)
         for method in hashes
-        if "graph" in first and first.get(method)
+        if found.get((method, budget))
     }

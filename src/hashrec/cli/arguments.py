@@ -83,6 +83,12 @@ def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="do not go on from checkpoints of a training stopped"
     )
+    parser.add_argument(
+        "--budget",
+        type=_positive,
+        metavar="BYTES",
+        help="choose codes and encoder.dim: what ranks best within so many bytes an item",
+    )
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log training there")
     parser.add_argument("--mlflow", action="store_true", help="log training to MLflow")
 
@@ -190,7 +196,9 @@ def _inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "bench", "Measure this library beside its alternatives.")
     parser.add_argument(
-        "name", metavar="NAME", help="propagate, spectral, buckets, step, graphhash"
+        "name",
+        metavar="NAME",
+        help="propagate, spectral, buckets, step, graphhash, frontier, hashlgn",
     )
     parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
@@ -202,12 +210,16 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--store",
         type=Path,
         metavar="FILE.jsonl",
-        help="graphhash: where each cell is kept as it ends, to go on from (bench-NAME.jsonl)",
+        help="frontier, graphhash, hashlgn: where each cell is kept as it ends, to go on from "
+        "(bench-NAME.jsonl)",
     )
     parser.add_argument(
         "--stored", action="store_true", help="measure nothing, show the cells that are stored"
     )
-    parser.add_argument("--device", default="cpu", help="graphhash: where to train (cpu)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="frontier: draw it")
+    parser.add_argument(
+        "--device", default="cpu", help="frontier, graphhash, hashlgn: where to train (cpu)"
+    )
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

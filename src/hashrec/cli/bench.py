@@ -8,12 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from hashrec.bench import BENCHES, LONG
+from hashrec.bench.frontier import LEARNED
+from hashrec.cli.frontier import draw_frontier
 from hashrec.cli.listening import listener
 from hashrec.cli.output import check_file_path, print_json, print_table
 from hashrec.component import nearest
 from hashrec.errors import UsageError
 
 __all__ = ["run"]
+
+
+def _check_plot(options: argparse.Namespace) -> None:
+    if options.name != "frontier":
+        raise UsageError(f"bench {options.name} draws nothing", fix="leave out --plot")
+    if options.plot.suffix != ".svg":
+        raise UsageError(
+            "only SVG is drawn", name=str(options.plot), expected="a name ending in .svg"
+        )
+    check_file_path(options.plot)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -25,9 +37,12 @@ def run(options: argparse.Namespace) -> None:
         )
     if options.out is not None:
         check_file_path(options.out)
+    if options.plot is not None:
+        _check_plot(options)
     more: dict[str, Any] = {}
     if options.name in LONG:
         store = Path(f"bench-{options.name}.jsonl") if options.store is None else options.store
+        check_file_path(store)
         more = {"store": store, "stored": options.stored, "device": options.device}
     result = BENCHES[options.name](
         **more,
@@ -39,6 +54,8 @@ def run(options: argparse.Namespace) -> None:
     )
     if options.out is not None:
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.plot is not None:
+        options.plot.write_text(draw_frontier(result["rows"], list(LEARNED)), encoding="utf-8")
     if options.json:
         print_json(result)
         return

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-__all__ = ["draw"]
+__all__ = ["COLOURS", "axes", "document", "dot", "draw", "frame", "label"]
 
-_WIDTH, _HEIGHT = 560, 380
+WIDTH, HEIGHT = 560, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 40, 55
-_COLOURS = ("#1f6fb4", "#c2571a")
+COLOURS = ("#1f6fb4", "#c2571a")
 
 Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """From a value to a pixel. `low` < `high`; both positive where `log`."""
 
     low: float
@@ -56,15 +56,20 @@ def draw(histograms: Mapping[str, Sequence[tuple[int, int]]], curve: Points = ()
     panels = [_sizes(histograms)]
     if curve:
         panels.append(_modularity(curve))
+    return document(panels)
+
+
+def document(panels: Sequence[str]) -> str:
+    """Panels side by side, as SVG."""
     body = "".join(
-        f'<g transform="translate({number * _WIDTH} 0)">\n{panel}</g>\n'
+        f'<g transform="translate({number * WIDTH} 0)">\n{panel}</g>\n'
         for number, panel in enumerate(panels)
     )
-    width = _WIDTH * len(panels)
+    width = WIDTH * len(panels)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12">\n'
-        f'<rect width="{width}" height="{_HEIGHT}" fill="white"/>\n{body}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" '
+        f'viewBox="0 0 {width} {HEIGHT}" font-family="sans-serif" font-size="12">\n'
+        f'<rect width="{width}" height="{HEIGHT}" fill="white"/>\n{body}</svg>\n'
     )
 
 
@@ -74,36 +79,36 @@ def _sizes(histograms: Mapping[str, Sequence[tuple[int, int]]]) -> str:
         for side, histogram in histograms.items()
     }
     every = [point for points in shown.values() for point in points] or [(1.0, 1.0)]
-    across, up = _axes(every, log_up=True)
-    parts = [_frame(across, up, "Sizes of buckets", "ids in a bucket", "buckets of that size")]
+    across, up = axes(every, log_up=True)
+    parts = [frame(across, up, "Sizes of buckets", "ids in a bucket", "buckets of that size")]
     for number, (side, points) in enumerate(shown.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        parts += [_dot(across.place(x), up.place(y), colour) for x, y in points]
+        colour = COLOURS[number % len(COLOURS)]
+        parts += [dot(across.place(x), up.place(y), colour) for x, y in points]
         empty = sum(rows for size, rows in histograms[side] if size == 0)
         legend = f"{side}s" + (f" ({empty:,} rows empty)" if empty else "")
         line = _TOP + 16 + 18 * number
-        parts.append(_dot(_WIDTH - _RIGHT - 160, line - 4, colour))
-        parts.append(_text(_WIDTH - _RIGHT - 150, line, legend))
+        parts.append(dot(WIDTH - _RIGHT - 160, line - 4, colour))
+        parts.append(label(WIDTH - _RIGHT - 150, line, legend))
     return "".join(parts)
 
 
 def _modularity(curve: Points) -> str:
-    across, up = _axes(curve, log_up=False)
+    across, up = axes(curve, log_up=False)
     line = " ".join(f"{across.place(x):.1f},{up.place(y):.1f}" for x, y in curve)
     return (
-        _frame(across, up, "Modularity by resolution", "resolution (gamma)", "modularity")
-        + f'<polyline points="{line}" fill="none" stroke="{_COLOURS[0]}"/>\n'
-        + "".join(_dot(across.place(x), up.place(y), _COLOURS[0]) for x, y in curve)
+        frame(across, up, "Modularity by resolution", "resolution (gamma)", "modularity")
+        + f'<polyline points="{line}" fill="none" stroke="{COLOURS[0]}"/>\n'
+        + "".join(dot(across.place(x), up.place(y), COLOURS[0]) for x, y in curve)
     )
 
 
-def _axes(points: Points, *, log_up: bool) -> tuple[_Axis, _Axis]:
+def axes(points: Points, *, log_up: bool) -> tuple[Axis, Axis]:
     """Axes that hold all points; a single value gets some room around it."""
     across = _widened([x for x, _ in points], log=True)
     up = _widened([y for _, y in points], log=log_up)
     return (
-        _Axis(*across, _LEFT, _WIDTH - _RIGHT, True),
-        _Axis(*up, _HEIGHT - _BOTTOM, _TOP, log_up),
+        Axis(*across, _LEFT, WIDTH - _RIGHT, True),
+        Axis(*up, HEIGHT - _BOTTOM, _TOP, log_up),
     )
 
 
@@ -115,7 +120,7 @@ def _widened(values: Sequence[float], *, log: bool) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _frame(across: _Axis, up: _Axis, title: str, below: str, beside: str) -> str:
+def frame(across: Axis, up: Axis, title: str, below: str, beside: str) -> str:
     middle, centre = (across.start + across.end) / 2, (up.start + up.end) / 2
     box = (
         f'<rect x="{_LEFT}" y="{_TOP}" width="{across.end - across.start:g}" '
@@ -123,26 +128,26 @@ def _frame(across: _Axis, up: _Axis, title: str, below: str, beside: str) -> str
     )
     marks = [
         f'<line x1="{x:.1f}" y1="{up.start:g}" x2="{x:.1f}" y2="{up.start + 5:g}" stroke="#444"/>\n'
-        + _text(x, up.start + 18, f"{tick:.3g}", "middle")
+        + label(x, up.start + 18, f"{tick:.3g}", "middle")
         for tick, x in ((tick, across.place(tick)) for tick in across.ticks())
     ]
     marks += [
         f'<line x1="{_LEFT - 5}" y1="{y:.1f}" x2="{_LEFT}" y2="{y:.1f}" stroke="#444"/>\n'
-        + _text(_LEFT - 8, y + 4, f"{tick:.3g}", "end")
+        + label(_LEFT - 8, y + 4, f"{tick:.3g}", "end")
         for tick, y in ((tick, up.place(tick)) for tick in up.ticks())
     ]
     labels = [
-        _text(middle, _TOP - 14, title, "middle", 'font-weight="bold"'),
-        _text(middle, _HEIGHT - 14, below, "middle"),
-        _text(18, centre, beside, "middle", f'transform="rotate(-90 18 {centre:g})"'),
+        label(middle, _TOP - 14, title, "middle", 'font-weight="bold"'),
+        label(middle, HEIGHT - 14, below, "middle"),
+        label(18, centre, beside, "middle", f'transform="rotate(-90 18 {centre:g})"'),
     ]
     return box + "".join(marks + labels)
 
 
-def _dot(x: float, y: float, colour: str) -> str:
+def dot(x: float, y: float, colour: str) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}" fill-opacity="0.7"/>\n'
 
 
-def _text(x: float, y: float, words: str, anchor: str = "start", more: str = "") -> str:
+def label(x: float, y: float, words: str, anchor: str = "start", more: str = "") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f"<text {place}{' ' + more if more else ''}>{escape(words)}</text>\n"

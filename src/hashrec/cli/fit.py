@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> None:
         fresh=options.fresh,
         features=_features(options, parts, progress),
         listeners=listeners,
+        budget=options.budget,
     )
     outcome = run_job(parts, job, read_seconds=time.perf_counter() - began, progress=progress)
     if options.json:
@@ -82,8 +83,28 @@ def _listeners(options: argparse.Namespace, recipe: Recipe) -> list[Any]:
     return found
 
 
+def _show_budget(budget: dict[str, Any], recipe: Recipe) -> None:
+    """What was tried, the best first."""
+    print(f"within {budget['bytes']} bytes an item, recall@20 on a part held out of train:")
+    tried = sorted(budget["tried"], key=lambda trial: -trial["recall"])
+    head = ["codes", "dimensions of the encoder", "bytes an item", "recall@20"]
+    rows = [
+        [shown(trial["codes"]), trial["encoder_dim"], trial["bytes_per_item"], trial["recall"]]
+        for trial in tried
+    ]
+    print_table(head, rows)
+    print(f"taken: {shown(recipe.codes.to_dict())}")
+
+
+def shown(codes: dict[str, Any]) -> str:
+    """`sign` or `int, bits 4`: the name, and what is said beside it."""
+    return ", ".join([codes["name"], *(f"{k} {v}" for k, v in codes.items() if k != "name")])
+
+
 def _show(outcome: Outcome, options: argparse.Namespace) -> None:
     result = outcome.result
+    if "budget" in result:
+        _show_budget(result["budget"], outcome.model.recipe)
     if "full_precision" in result:
         full = result["full_precision"]
         what = "a part held out of it" if result["held_out"] else "the test part"

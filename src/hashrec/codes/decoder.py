@@ -43,6 +43,13 @@ class Decoder:
         """Bytes of both vectors, kept once for all rows."""
         return self.gain.nbytes + self.offset.nbytes
 
+    @property
+    def constant(self) -> float | None:
+        """The one gain of all dimensions where nothing is added, so that sums of levels are sums of
+        integers times it; None for any other decoder."""
+        even = len(self) > 0 and not self.offset.any() and (self.gain == self.gain[0]).all()
+        return float(self.gain[0]) if even else None
+
     def __call__(self, levels: Floats) -> Floats:
         """(n, dim) float32 levels -> (n, dim) float32."""
         return levels * self.gain + self.offset

@@ -56,12 +56,14 @@ class Encoding:
         users: (n_users, d) float32. items: (n_items, d) float32.
         fold_in: the function from items to users, where the encoder has one.
         facts: what the training found out about itself, for the manifest (JSON-ready).
+        model: what was trained, for codes that go on training it; never kept.
     """
 
     users: Vectors
     items: Vectors
     fold_in: FoldIn | None
     facts: dict[str, Any] = field(default_factory=dict)
+    model: Any = None
 
 
 class Encoder(Component):

@@ -48,7 +48,7 @@ class TrainedEncoder(Encoder):
         trained = train(
             task, self.width, lambda log, made: self.build(task, log, made), self.to_dict()
         )
-        return Encoding(trained.users, trained.items, self.fold_in(), trained.facts)
+        return Encoding(trained.users, trained.items, self.fold_in(), trained.facts, trained)
 
     def fold_in(self) -> FoldIn | None:
         """How a history becomes a vector: the mean of its items, popular ones counting less."""
@@ -71,15 +71,17 @@ class TrainedEncoder(Encoder):
 
     def _directions(self, log: Interactions, dim: int, seed: int) -> tuple[Floats, Floats]:
         """Spectral vectors at length scale * sqrt(dim). What the data do not give is noise of the
-        same size: dimensions beyond theirs, and ids without edges (the cosine of a zero vector
-        has a slope of 1e12, after which Adam moves nothing that it shares)."""
+        same size: dimensions beyond theirs or beyond their rank (zero on both sides, they would
+        stay zero), and ids without edges (the cosine of a zero vector has a slope of 1e12, after
+        which Adam moves nothing that it shares)."""
         found = Spectral(dim=dim).encode(log.matrix, np.random.default_rng(seed))
         rng = np.random.default_rng([seed, 1])
         sides = []
         for vectors in (found.users, found.items):
             wide = rng.normal(size=(len(vectors), dim)).astype(np.float32) * np.float32(self.scale)
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            known, size = lengths[:, 0] > 0, np.float32(self.scale * np.sqrt(vectors.shape[1]))
-            wide[known, : vectors.shape[1]] = vectors[known] / lengths[known] * size
+            known, live = np.flatnonzero(lengths), np.flatnonzero(vectors.any(axis=0))
+            size = np.float32(self.scale * np.sqrt(len(live)))
+            wide[np.ix_(known, live)] = vectors[np.ix_(known, live)] / lengths[known] * size
             sides.append(wide)
         return sides[0], sides[1]

@@ -40,8 +40,9 @@ class Task:
 
     Attributes:
         log: the interactions. seed: of every draw. table, training: for encoders that train.
-        epochs: to run, chosen before; None: choose them as `training` says.
-        valid: a part of `log` to watch training on, instead of one carved from it here.
+        epochs: to run, chosen before, 1 to training.epochs; None: choose them as `training` says.
+        valid: a part of `log`, of the same ids, to watch training on, instead of one carved from
+            it here.
         features: {"user": (n_users, f), "item": (n_items, f)} float32 by position, or without.
         watcher: (train, valid) -> how to measure vectors on valid. finder: see `Finder`; both
             come from rooms that training does not know.

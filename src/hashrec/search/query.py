@@ -48,14 +48,18 @@ class FixedQueries:
         """Queries for packed items: packed ones exactly, floats rounded to fixed point.
 
         A decoder of the items is moved to the other side: with x_j = g_j level_j + o_j, the product
-        q . x is (q g) . level + q . o. Packed queries with a decoder count as floats.
+        q . x is (q g) . level + q . o. Packed queries count as floats where a decoder tells
+        dimensions apart.
         """
         largest_level = 2**items.bits - 1
         if integral(queries, items):
             _require_room(queries.dim * largest_level * (2**queries.bits - 1), queries, items.bits)
             values = queries.levels().astype(np.int32)
             scales = np.ones(len(queries)) if queries.scales is None else queries.scales
-            return cls(values, np.zeros(len(queries), np.int32), scales.astype(np.float64))
+            return cls(
+                values, np.zeros(len(queries), np.int32),
+                scales.astype(np.float64) * (_gain(queries) * _gain(items)),
+            )  # fmt: skip
         exact, bases = queries.decode().astype(np.float64), np.zeros(len(queries))
         if items.decoder is not None:
             for dimension, offset in enumerate(items.decoder.offset):  # in this order, always
@@ -75,8 +79,17 @@ class FixedQueries:
 
 
 def integral(queries: Codes, items: Codes) -> bool:
-    """Whether scores are sums of small integers: both are packed, and neither has a decoder."""
-    return queries.packed and queries.decoder is None and items.decoder is None
+    """Whether scores are sums of small integers times a number: both are packed, and neither has a
+    decoder that tells dimensions apart."""
+    decoders = (queries.decoder, items.decoder)
+    return queries.packed and all(one is None or one.constant is not None for one in decoders)
+
+
+def _gain(codes: Codes) -> float:
+    """What every level stands for, where they all stand for the same."""
+    constant = 1.0 if codes.decoder is None else codes.decoder.constant
+    assert constant is not None
+    return constant
 
 
 def _require_room(largest_sum: int, queries: Codes, item_bits: int) -> None:

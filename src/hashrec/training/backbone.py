@@ -37,6 +37,10 @@ class Seen:
     def score(self, users: Any, items: Any) -> Any:
         return (users * items).sum(-1)
 
+    def extra(self, batch: Batch) -> Any:
+        """What is added to the loss of this step."""
+        return 0.0
+
     def softmax(self, batch: Batch, temperature: float, weight: str) -> Any:
         return softmax_over_all(*self._units(batch), batch, temperature, weight, self.precision)
 
@@ -73,12 +77,14 @@ class Backbone(nn.Module):  # type: ignore[misc]
     """A module over a table of users and one of items.
 
     Attributes:
-        propagates: a step computes the vectors of all ids.
+        propagates: a step computes the vectors of all ids. bilinear: scores are products of the
+            very vectors that a step looks at.
     """
 
     user_table: HashedEmbedding
     item_table: HashedEmbedding
     propagates: bool = False
+    bilinear: bool = True
 
     @abstractmethod
     def forward(self) -> Seen:
@@ -87,6 +93,20 @@ class Backbone(nn.Module):  # type: ignore[misc]
     @abstractmethod
     def export(self) -> tuple[Any, Any]:
         """(n_users, d) and (n_items, d) tensors of all vectors, for serving."""
+
+    def rotate(self, matrix: Any) -> bool:
+        """Multiplies all vectors by an orthogonal (d, d) matrix, in place, which changes no score;
+        False, and nothing done, where vectors are not linear in their tables."""
+        return False
+
+    def _rotate_tables(self, matrix: Any) -> bool:
+        tables = self._tables()
+        if any(table.weight.shape[1] != len(matrix) for table in tables):
+            return False  # short rows have fewer dimensions than the vectors
+        with torch.no_grad():
+            for table in tables:
+                table.weight.copy_(table.weight @ matrix)
+        return True
 
     def squares(self, batch: Batch) -> Any:
         """Half the squared length of the batch's own table vectors, a mean over its users."""

@@ -114,7 +114,8 @@ class Batches:
 
 
 def check_sampler(loss: Loss) -> None:
-    """Raises RecipeError where the loss's sampler cannot draw what the loss needs."""
+    """Raises RecipeError where the loss's sampler cannot draw what the loss needs, or is asked
+    for what it would not heed."""
     if loss.drawing is None:
         return
     sampler, _ = loss.drawing
@@ -126,4 +127,12 @@ def check_sampler(loss: Loss) -> None:
             expected="one that the loss can use",
             got=f"loss {loss.name}",
             fix="take uniform or popularity",
+        )
+    if loss.shared and getattr(sampler, "reject", False):
+        raise RecipeError(
+            "a sample that a whole batch shares rejects nothing",
+            name="training.loss.sampler.reject",
+            expected="false",
+            got=f"true with loss {loss.name}",
+            fix="leave it out: what a user has met counts nothing in their loss",
         )

@@ -140,13 +140,13 @@ class _Softmax(_Spread):
     def __call__(self, users: Any, weight: Any) -> tuple[Any, Any, Any]:
         scores = self._scores(users)
         if self._span <= _STEEP:  # no score is above half the span
-            top = users.new_full((len(users), 1), self._span / 2)
+            top = scores.new_full((len(users), 1), self._span / 2)
         else:
-            top = scores.amax(1, keepdim=True).to(users.dtype)
-        scores.sub_(top.to(scores.dtype)).exp_()
+            top = scores.amax(1, keepdim=True)
+        scores.sub_(top).exp_()  # what is taken off is added below as it was rounded here
         pull, z = self._summed(scores, users)
         factor = weight[:, None] / z
-        value = (weight[:, None] * (z.log() + top)).sum()
+        value = (weight[:, None] * (z.log() + top.to(users.dtype))).sum()
         return value, pull * factor, self._back(scores, users * factor)
 
 

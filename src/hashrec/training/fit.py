@@ -13,9 +13,9 @@ import torch
 
 from hashrec.bucketing import Buckets
 from hashrec.csr import Csr
-from hashrec.errors import DataError, RecipeError
+from hashrec.errors import DataError, RecipeError, UsageError
 from hashrec.interactions import Interactions, UserSplit
-from hashrec.learning import Source, Task
+from hashrec.learning import Loss, Source, Task
 from hashrec.threads import threads
 from hashrec.training.backbone import Backbone
 from hashrec.training.batches import Batches, check_sampler
@@ -25,7 +25,7 @@ from hashrec.training.keeping import Keeper
 from hashrec.training.loop import Outcome, Run, Watch
 from hashrec.training.memory import estimate_mb
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "lengths", "ranking", "refresher", "teller", "train"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,11 +35,16 @@ Build = Callable[[Interactions, Buckets], Backbone]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training gave: float32 vectors of all ids, and JSON-ready facts."""
+    """What training gave: float32 vectors of all ids, and JSON-ready facts.
+
+    Attributes:
+        module: with the weights that gave them.
+    """
 
     users: Floats
     items: Floats
     facts: dict[str, Any]
+    module: Backbone
 
 
 def train(task: Task, dim: int, build: Build, identity: Mapping[str, Any]) -> Trained:
@@ -64,32 +69,54 @@ class _Fit:
         training = self.task.training
         torch.set_num_threads(threads())
         _check_device(training.device)
-        carved = self.task.valid is None
-        if self.task.epochs is not None or (carved and training.valid == 0):
-            epochs = training.epochs if self.task.epochs is None else self.task.epochs
-            return self._all(min(epochs, training.epochs), [])
+        epochs = self._known_epochs()
+        if epochs is not None:
+            return self._all(epochs, [])
         part, valid = self._parts()
-        if not valid.n_interactions:
-            raise DataError(
-                "nothing could be held out to watch training on",
-                got=f"{self.task.log.n_interactions} interactions",
-                fix="set training.valid to 0 and training.epochs to a number you trust",
-            )
-        run, made = self._trained(part, training.epochs, "choose", self.task.watcher(part, valid))
+        self._check_not_empty(valid, "nothing could be held out to watch training on")
+        self._check_not_empty(part, "nothing is left to learn from beside the valid part")
+        run, made = self._trained(part, training.epochs, "choose", valid)
         if not training.refit:
             return self._exported(run, made)
         return self._all(run.outcome.best_epoch, run.outcome.history)
+
+    def _known_epochs(self) -> int | None:
+        """How many to run, or None where they are to be chosen."""
+        epochs, most = self.task.epochs, self.task.training.epochs
+        if epochs is None:
+            return most if self.task.training.valid == 0 else None
+        if not 1 <= epochs <= most:
+            raise UsageError(
+                "so many epochs cannot be run", name="epochs", expected=f"1 to {most}",
+                got=str(epochs), fix="for more, raise training.epochs, which rates are planned for",
+            )  # fmt: skip
+        return epochs
 
     def _parts(self) -> tuple[Interactions, Interactions]:
         """What is learned from while epochs are chosen, and what is watched."""
         log, valid = self.task.log, self.task.valid
         if valid is None:
             return log.split(UserSplit(test=self.task.training.valid, seed=self.task.seed))
+        if not (log.users.array.equals(valid.users.array)
+                and log.items.array.equals(valid.items.array)):  # fmt: skip
+            raise DataError(
+                "the valid part has other ids than the log", name="valid",
+                expected="the users and items of the log, all of them",
+                fix="read both with read_parts, or split one log",
+            )  # fmt: skip
         rows, columns = log.matrix.row_of_entry, log.matrix.indices
         watched = valid.matrix.row_of_entry * log.n_items + valid.matrix.indices
         rest = ~np.isin(rows * log.n_items + columns, watched)
         shape = {"n_rows": log.n_users, "n_columns": log.n_items}
         return log.with_matrix(Csr.from_pairs(rows[rest], columns[rest], **shape)), valid
+
+    def _check_not_empty(self, part: Interactions, problem: str) -> None:
+        if not part.n_interactions:
+            raise DataError(
+                problem,
+                got=f"{self.task.log.n_interactions} interactions",
+                fix="set training.valid to 0 and training.epochs to a number you trust",
+            )
 
     def _all(self, epochs: int, history: list[dict[str, float]]) -> Trained:
         run, made = self._trained(self.task.log, epochs, "all", None)
@@ -97,14 +124,15 @@ class _Fit:
         return self._exported(run, made)
 
     def _trained(
-        self, log: Interactions, stop: int, part: str, watch: Watch | None
+        self, log: Interactions, stop: int, part: str, valid: Interactions | None
     ) -> tuple[Run, Buckets]:
         task, training = self.task, self.task.training
+        watch = None if valid is None else task.watcher(log, valid)
         made = task.table.buckets(log, self.dim, task.seed, task.features, task.progress)
         source = Source(log.matrix, log.matrix.column_counts())
         batches = Batches(source, training.loss, task.seed, training.batch, training.device)
         module = self.build(log, made).to(training.device)
-        journal = self._journal(part)
+        journal = teller(task, part)
         megabytes = estimate_mb(module, batches)
         task.progress.note(
             f"training {sum(one.numel() for one in module.parameters()):,} parameters on "
@@ -114,8 +142,8 @@ class _Fit:
         judged = None if watch is None else self._judge(watch, source)
         run = Run(
             module, batches, training, stop, judged,
-            before_epoch=self._refresher(batches),
-            keeper=self._keeper(log, part, stop),
+            before_epoch=refresher(task, batches),
+            keeper=self._keeper(log, part, stop, valid),
             tell=journal, progress=task.progress,
         )  # fmt: skip
         journal(
@@ -132,8 +160,8 @@ class _Fit:
 
     def _exported(self, run: Run, made: Buckets) -> Trained:
         found = run.module.export()
-        users, items = self._ranking(
-            found[0].cpu().numpy(), found[1].cpu().numpy(), run.batches.source
+        users, items = ranking(
+            found[0].cpu().numpy(), found[1].cpu().numpy(), run.batches.loss, run.batches.source
         )
         facts = {
             "epochs": run.outcome.best_epoch or run.outcome.epoch,
@@ -144,24 +172,15 @@ class _Fit:
             "history": run.outcome.history,
             "buckets": made.fingerprint(),
         }
-        return Trained(users, items, facts)
+        return Trained(users, items, facts, run.module)
 
     def _judge(self, watch: Watch, source: Source) -> Watch:
-        return lambda users, items: watch(*self._ranking(users, items, source))
-
-    def _ranking(self, users: Floats, items: Floats, source: Source) -> tuple[Floats, Floats]:
-        """The vectors whose dot products rank: as the loss says."""
         loss = self.task.training.loss
-        sides = [side.astype(np.float32, copy=True) for side in (users, items)]
-        if loss.cosine:
-            for side in sides:
-                side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), _TINY)
-        if loss.tilt:
-            met = np.maximum(source.degrees, 1).astype(np.float32)
-            sides[1] *= (met**loss.tilt)[:, None]
-        return sides[0], sides[1]
+        return lambda users, items: watch(*ranking(users, items, loss, source))
 
-    def _keeper(self, log: Interactions, part: str, stop: int) -> Keeper | None:
+    def _keeper(
+        self, log: Interactions, part: str, stop: int, valid: Interactions | None
+    ) -> Keeper | None:
         task = self.task
         if task.folder is None:
             return None
@@ -169,33 +188,56 @@ class _Fit:
             **self.identity, "table": task.table.to_dict(), "training": task.training.to_dict(),
             "precision": str(precision_of(task.training.precision, task.training.device)),
             "seed": task.seed, "data": log.fingerprint(), "part": part, "stop": stop,
+            "valid": None if valid is None else valid.fingerprint(),
             "features": {side: _digest(given) for side, given in task.features.items()},
         }  # fmt: skip
         return Keeper(task.folder / f"{task.stage}-{part}.safetensors", identity)
 
-    def _journal(self, part: str) -> Callable[[Mapping[str, Any]], None]:
-        task = self.task
-        listeners = list(task.listeners)
-        if task.folder is not None:
-            listeners.append(Journal(task.folder / "journal.jsonl"))
 
-        def tell(event: Mapping[str, Any]) -> None:
-            for listener in listeners:
-                listener({"stage": task.stage, "part": part, **event})
+def ranking(users: Floats, items: Floats, loss: Loss, source: Source) -> tuple[Floats, Floats]:
+    """The vectors whose dot products rank: as the loss says."""
+    sides = [side.astype(np.float32, copy=True) for side in (users, items)]
+    for side, factors in zip(sides, lengths(users, items, loss, source), strict=True):
+        side *= factors[:, None]
+    return sides[0], sides[1]
 
-        return tell
 
-    def _refresher(self, batches: Batches) -> Callable[[Backbone], None] | None:
-        drawing = self.task.training.loss.drawing
-        if drawing is None or not drawing[0].pool:
-            return None
-        pool = drawing[0].pool
+def lengths(users: Floats, items: Floats, loss: Loss, source: Source) -> tuple[Floats, Floats]:
+    """(n_users,) and (n_items,) what vectors are multiplied by before they rank."""
+    found = []
+    for side in (users, items):
+        norms = np.maximum(np.linalg.norm(side, axis=1), _TINY) if loss.cosine else 1.0
+        found.append(np.ones(len(side), np.float32) / norms)
+    if loss.tilt:
+        found[1] *= np.maximum(source.degrees, 1).astype(np.float32) ** loss.tilt
+    return found[0], found[1]
 
-        def refresh(module: Backbone) -> None:
-            users, items = (side.cpu().numpy() for side in module.export())
-            batches.source.hardest = self.task.finder(users, items, batches.source.seen, pool)
 
-        return refresh
+def teller(task: Task, part: str) -> Callable[[Mapping[str, Any]], None]:
+    """Who is told of training: the task's listeners, and the journal where there is a folder."""
+    listeners = list(task.listeners)
+    if task.folder is not None:
+        listeners.append(Journal(task.folder / "journal.jsonl"))
+
+    def tell(event: Mapping[str, Any]) -> None:
+        for listener in listeners:
+            listener({"stage": task.stage, "part": part, **event})
+
+    return tell
+
+
+def refresher(task: Task, batches: Batches) -> Callable[[Backbone], None] | None:
+    """Before each epoch: the items that the loss's sampler draws from, where it asks for them."""
+    drawing = batches.loss.drawing
+    if drawing is None or not drawing[0].pool:
+        return None
+    pool = drawing[0].pool
+
+    def refresh(module: Backbone) -> None:
+        users, items = (side.cpu().numpy() for side in module.export())
+        batches.source.hardest = task.finder(users, items, batches.source.seen, pool)
+
+    return refresh
 
 
 def _check_device(name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from hashrec.errors import ModelError, OutputError
 
-__all__ = ["Checkpoint", "Keeper"]
+__all__ = ["Checkpoint", "Keeper", "checksum"]
 
 _FORMAT = "hashrec-checkpoint 1"
 
@@ -46,7 +46,7 @@ class Keeper:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         header = {
             "format": _FORMAT, "identity": self._digest(), "facts": json.dumps(facts),
-            "tensors": _checksum(plain),
+            "tensors": checksum(plain),
         }  # fmt: skip
         staged = self.path.with_name(f".{self.path.name}.writing")
         try:
@@ -79,7 +79,7 @@ class Keeper:
                 if header["identity"] != self._digest():
                     raise self._refused("a checkpoint of this recipe and these data", "another's")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                if header["tensors"] != _checksum(tensors):
+                if header["tensors"] != checksum(tensors):
                     raise self._refused("a checkpoint as it was written", "other bytes")
                 return Checkpoint(tensors, json.loads(header["facts"]))
         except (SafetensorError, OSError, KeyError, ValueError) as fault:
@@ -99,7 +99,7 @@ class Keeper:
         )  # fmt: skip
 
 
-def _checksum(tensors: Mapping[str, Any]) -> str:
+def checksum(tensors: Mapping[str, Any]) -> str:
     """SHA-256 of all tensors' bytes, in the order of their names."""
     from torch import uint8
 

@@ -31,6 +31,9 @@ class LightGcnModule(Backbone):
     def forward(self) -> Seen:
         return Vectors(*self._propagated())
 
+    def rotate(self, matrix: Any) -> bool:
+        return self._rotate_tables(matrix)
+
     def export(self) -> tuple[Any, Any]:
         with torch.no_grad():
             return self._propagated()

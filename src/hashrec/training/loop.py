@@ -131,7 +131,7 @@ class Run:
         batch = self.batches.batch(order, epoch, step)
         view = self.module()
         view.precision = self._precision
-        loss = self.batches.loss(view, batch)
+        loss = self.batches.loss(view, batch) + view.extra(batch)
         if self.options.decay:
             loss = loss + self.options.decay * self.module.squares(batch)
         value = float(loss.detach())
@@ -178,11 +178,14 @@ class Run:
         self._keep()
 
     def _diverged(self, epoch: int, step: int, value: float) -> UsageError:
+        hint = f"take a smaller training.learning_rate than {self.options.learning_rate:g}"
+        if epoch == 0 and step < self.options.accumulate:  # no rate has moved anything yet
+            hint = "check the other settings of training.loss and of the encoder, and the data"
         return UsageError(
             f"the loss became {value} at step {step + 1} of epoch {epoch + 1}",
             name=f"loss {self.batches.loss.name}",
             expected="a finite number",
-            fix=f"take a smaller training.learning_rate than {self.options.learning_rate:g}",
+            fix=hint,
         )
 
     # --- checkpoints --------------------------------------------------------------------------

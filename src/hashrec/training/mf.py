@@ -22,6 +22,9 @@ class MfModule(Backbone):
     def forward(self) -> Seen:
         return Looked(self)
 
+    def rotate(self, matrix: Any) -> bool:
+        return self._rotate_tables(matrix)
+
     def export(self) -> tuple[Any, Any]:
         with torch.no_grad():
             return self.user_table.full(), self.item_table.full()

@@ -32,6 +32,8 @@ class NeuMfModule(Backbone):
         rank: dimensions of exported vectors.
     """
 
+    bilinear = False
+
     def __init__(
         self, users: HashedEmbedding, items: HashedEmbedding, hidden: tuple[int, ...], rank: int,
         seed: int,

@@ -1,0 +1,245 @@
+"""`bench frontier`: recall against bytes, learned codes beside codes without training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashrec.bench.cells import Cells
+from hashrec.bench.rivals import RIVALS, available
+from hashrec.bench.subject import subject
+from hashrec.encoders import Encoding
+from hashrec.errors import DataError
+from hashrec.interactions import Interactions
+from hashrec.progress import Progress
+from hashrec.recipe import Recipe
+from hashrec.recommender import Recommender
+
+__all__ = ["LEARNED", "Cell", "bench_frontier", "fingerprint", "pareto"]
+
+_KS = (20, 50, 100)
+_SHOWN = tuple(f"{metric}@{k}" for metric in ("recall", "ndcg") for k in _KS)
+_DIMS = (64, 128, 256, 512)
+_QUERIES = 1_000
+
+# Methods by name: the codes, and how users are coded beside them. All start from one teacher a
+# dimension; `float` is that teacher, the others cost less.
+_FREE: Mapping[str, tuple[dict[str, Any], Any]] = {
+    "float": ({"name": "float"}, "float"),
+    "float16": ({"name": "float", "bits": 16}, "float"),
+    "int8": ({"name": "int", "bits": 8}, "float"),
+    "int4": ({"name": "int", "bits": 4}, "float"),
+    "int2": ({"name": "int", "bits": 2}, "float"),
+    "sign": ({"name": "sign"}, "float"),
+    "sign, users too": ({"name": "sign"}, "sign"),
+}
+LEARNED: Mapping[str, dict[str, Any]] = {
+    "ste": {"name": "ste"},
+    "ste 2 bits": {"name": "ste", "bits": 2},
+    "ste, users too": {"name": "ste", "users": "coded"},
+    "hq 1 bit": {"name": "hq", "bits": 1},
+    "hq 2 bits": {"name": "hq", "bits": 2},
+    "hq 4 bits": {"name": "hq", "bits": 4},
+    "hq 8 bits": {"name": "hq", "bits": 8},
+    "hashgnn": {"name": "hashgnn"},
+    "hashlgn": {"name": "hashlgn"},
+    "bigear": {"name": "bigear"},
+    "bgch": {"name": "bgch"},
+}
+_OF_ANY_LENGTH = ("hashgnn", "hashlgn")  # codes as long as the vectors, unless said
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the plot.
+
+    Attributes:
+        data: names train and test. method, dim: the codes, and of which teacher. options: JSON of
+            the recipe.
+    """
+
+    data: str
+    method: str
+    dim: int
+    seed: int
+    options: str
+
+
+def bench_frontier(
+    *,
+    data: str | None,
+    quick: bool,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+    store: Path | None = None,
+    stored: bool = False,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Every code on LightGCN vectors of several dimensions: recall and NDCG at 20, 50 and 100 (ties
+    counted as expected), tie rate, bytes an item and a user, seconds, queries a second.
+
+    The teacher is trained once a dimension, with epochs chosen on a part of train, and every code
+    starts from it. Users are float where the method does not code them; those of learned codes are
+    the trained ones. Claims: for each learned method, the most that it has over the best
+    training-free code of no more bytes at any of its sizes, in recall@20.
+    """
+    train, test = subject(data, quick=quick, seed=seed)
+    cells, name = Cells(store), fingerprint(train, test)
+    bench = _Bench(train, test, progress)
+    rivals = available(progress.note)
+    asked = [
+        Cell(name, method, dim, seed + number, json.dumps(options))
+        for number in range(1 if quick else repeats)
+        for dim in ((16,) if quick else _DIMS)
+        for method, options in _asked(dim, rivals, quick, device)
+    ]
+    if not stored:
+        cells.measure(asked, bench.measured, lambda one: f"{one.method}, {one.dim} d", progress)
+    rows = list(_rows(asked, cells))
+    if not rows:
+        raise DataError("no cell is stored for this benchmark", name=str(store),
+                        fix="run it without --stored")  # fmt: skip
+    return {"rows": rows, "claims": _claims(rows)}
+
+
+def fingerprint(train: Interactions, test: Interactions) -> str:
+    """12 hex digits of both parts."""
+    both = train.fingerprint() + test.fingerprint()
+    return hashlib.sha256(both.encode()).hexdigest()[:12]
+
+
+def _asked(
+    dim: int, rivals: list[str], quick: bool, device: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    training = {"device": device, **({"epochs": 4, "every": 2} if quick else {})}
+    base = {"encoder": {"name": "lightgcn", "dim": dim}, "training": training, "users": "stored"}
+    for name, (codes, users) in _FREE.items():
+        yield name, {**base, "codes": codes, "user_codes": users}
+    for name in rivals:
+        yield name, {**base, "codes": "float"}
+    for name, codes in LEARNED.items():
+        length = {"dim": dim} if codes["name"] in _OF_ANY_LENGTH else {}
+        short = {"epochs": 2} if quick else {}
+        yield name, {**base, "codes": {**codes, **length, **short}}
+
+
+@dataclass
+class _Bench:
+    """Measures cells; keeps the last teacher."""
+
+    train: Interactions
+    test: Interactions
+    progress: Progress
+
+    @cached_property
+    def _teachers(self) -> dict[tuple[int, int], Encoding]:
+        return {}
+
+    def measured(self, cell: Cell) -> dict[str, Any]:
+        recipe = Recipe.from_dict({**json.loads(cell.options), "seed": cell.seed})
+        teacher, spent = self._teacher(cell, recipe)
+        model, began = Recommender(recipe), time.perf_counter()
+        if cell.method in RIVALS:
+            made = RIVALS[cell.method](teacher.items, cell.seed)
+            if made is None:
+                return {}
+            decoded, item_bytes = made
+            model.code(self.train, Encoding(teacher.users, np.ascontiguousarray(decoded), None))
+        else:
+            model.code(self.train, teacher, progress=self.progress)
+            item_bytes = float(model.fitted.item_codes.bytes_per_row)
+        seconds = time.perf_counter() - began
+        found = model.evaluate(self.test, _KS).metrics
+        users = model.fitted.user_codes
+        assert users is not None
+        return {
+            "bytes_per_item": item_bytes,
+            "bytes_per_user": users.bytes_per_row,
+            **{key: found[key] for key in _SHOWN},
+            "tie_rate@20": found["tie_rate@20"],
+            "seconds": round(seconds + (spent if cell.method == "float" else 0.0), 1),
+            "queries_per_s": None if cell.method in RIVALS else self._rate(model),
+        }
+
+    def _teacher(self, cell: Cell, recipe: Recipe) -> tuple[Encoding, float]:
+        """Vectors in full precision, and the seconds they took if they were trained just now."""
+        key = cell.dim, cell.seed
+        if key in self._teachers:
+            return self._teachers[key], 0.0
+        self._teachers.clear()
+        began = time.perf_counter()
+        found = Recommender(recipe.full_precision()).encode(self.train, progress=self.progress)
+        self._teachers[key] = found
+        return found, time.perf_counter() - began
+
+    def _rate(self, model: Recommender) -> float:
+        """Users answered in a second, their 20 best of all items, seen ones left out."""
+        ids = self.train.users.array.slice(0, _QUERIES).to_pylist()
+        model.recommend(ids, k=20)  # once for nothing: kernels are made ready
+        began = time.perf_counter()
+        model.recommend(ids, k=20)
+        return round(len(ids) / (time.perf_counter() - began), 1)
+
+
+def _rows(asked: list[Cell], cells: Cells) -> Iterator[dict[str, Any]]:
+    """A row for each method and dimension: means over the seeds, the spread of recall@20, and
+    whether nothing of no more bytes has more recall."""
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for cell in asked:
+        found = cells.get(cell)
+        if found:
+            groups.setdefault((cell.method, cell.dim), []).append(found)
+    rows = []
+    for (method, dim), results in groups.items():
+        row: dict[str, Any] = {"method": method, "dim": dim}
+        for key in results[0]:
+            values = [one[key] for one in results]
+            row[key] = "-" if None in values else round(float(np.mean(values)), 4)
+        row["spread"] = round(float(np.std([one["recall@20"] for one in results])), 4)
+        row["seeds"] = len(results)
+        rows.append(row)
+    best = pareto([(row["bytes_per_item"], row["recall@20"]) for row in rows])
+    for number, row in enumerate(rows):
+        yield {**row, "pareto": "yes" if number in best else ""}
+
+
+def pareto(points: list[tuple[float, float]]) -> set[int]:
+    """Which (bytes, recall) no other point beats: none has more recall for no more bytes."""
+    return {
+        number
+        for number, (size, recall) in enumerate(points)
+        if not any(
+            (other <= size and gained > recall) or (other < size and gained == recall)
+            for other, gained in points
+        )
+    }
+
+
+def _claims(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """recall@20 of learned codes minus that of the best training-free one of no more bytes."""
+    claims = {}
+    for method in LEARNED:
+        margins = [
+            row["recall@20"] - best
+            for row in rows
+            if row["method"] == method and (best := _best_free(rows, row["bytes_per_item"]))
+        ]
+        if margins:
+            claims[f"{method} over the best untrained"] = round(max(margins), 4)
+    return claims
+
+
+def _best_free(rows: list[dict[str, Any]], size: float) -> float:
+    return max(
+        (row["recall@20"] for row in rows
+         if row["method"] not in LEARNED and row["bytes_per_item"] <= size), default=0.0,
+    )  # fmt: skip

@@ -1,0 +1,28 @@
+"""Learning to hash: codes trained in the loop of their encoder. Needs the extra `train`."""
+
+from hashrec.codes import Coder, FloatCodes, IntCodes, SignCodes
+from hashrec.component import Registry
+from hashrec.hashing.bgch import BgchCodes
+from hashrec.hashing.bigear import BigearCodes
+from hashrec.hashing.hashgnn import HashGnnCodes
+from hashrec.hashing.hashlgn import HashLgnCodes
+from hashrec.hashing.hq import HqCodes
+from hashrec.hashing.learned import LearnedCoder
+from hashrec.hashing.ste import SteCodes
+
+# All codes a recipe can name: without training, and learned.
+CODES: Registry[Coder] = Registry(
+    "codes", FloatCodes, IntCodes, SignCodes, SteCodes, HqCodes, HashGnnCodes, HashLgnCodes,
+    BigearCodes, BgchCodes,
+)  # fmt: skip
+
+__all__ = [
+    "CODES",
+    "BgchCodes",
+    "BigearCodes",
+    "HashGnnCodes",
+    "HashLgnCodes",
+    "HqCodes",
+    "LearnedCoder",
+    "SteCodes",
+]  # fmt: skip

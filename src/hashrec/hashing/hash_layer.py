@@ -1,0 +1,199 @@
+"""One linear layer and the sign: the hash layers of HashGNN and BGCH."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+
+from hashrec.codes import Codes
+from hashrec.hashing.coded import CodedModule, CodedSeen
+from hashrec.hashing.estimators import fourier, guided, identity, sloped
+from hashrec.hashing.quantisers import Plain, Side, Uniform, packed, sign, size_of
+from hashrec.learning import Batch
+from hashrec.training.backbone import Backbone, Seen
+from hashrec.training.batches import Batches
+
+if TYPE_CHECKING:
+    from hashrec.hashing.bgch import BgchCodes
+    from hashrec.hashing.hashgnn import HashGnnCodes
+    from hashrec.hashing.ste import SteCodes
+
+_EDGES = 4_096  # of a batch, for the reconstruction
+
+__all__ = ["DispersedLayer", "GuidedLayer", "dispersed_module", "frame", "guided_module", "mapped"]
+
+
+class GuidedLayer(Side):
+    """HashGNN: rows of sign(z) among rows of z = tanh(W x + b), in units of x's usual size.
+
+    Attributes:
+        share: the probability of a row to be its code. generator: of these draws.
+    """
+
+    def __init__(self, start: Any, usual: float) -> None:
+        super().__init__()
+        self.map = nn.Parameter(start / usual)
+        self.bias = nn.Parameter(torch.zeros(start.shape[1]))
+        self.share, self.generator = 1.0, torch.Generator()
+
+    def forward(self, x: Any) -> Any:
+        z = self.continuous(x)
+        h = sloped(z, sign(z), identity(z))
+        if not self.training or self.share >= 1:
+            return h
+        flat = guided(z.flatten(0, -2), h.flatten(0, -2), self.share, self.generator)
+        return flat.view(z.shape)
+
+    def codes(self, x: Any) -> Codes:
+        with torch.no_grad():
+            return packed(self.continuous(x) >= 0, 1)
+
+    def continuous(self, x: Any) -> Any:
+        """z."""
+        return torch.tanh(x @ self.map + self.bias)
+
+
+class DispersedLayer(Side):
+    """BGCH: sign(y) mean|y|, y = (x - eta (x . v) v) W.
+
+    Attributes:
+        v: (d,) unit; kept with the weights, for it is part of the code.
+    """
+
+    def __init__(self, start: Any, eta: float) -> None:
+        super().__init__()
+        self.map, self.eta = nn.Parameter(start.clone()), eta
+        self.v = nn.Parameter(torch.zeros(len(start)), requires_grad=False)
+
+    def forward(self, x: Any) -> Any:
+        y = self._before(x)
+        usual = y.detach() / size_of(y.detach())
+        return sloped(y / size_of(y), sign(y), fourier(usual)) * y.abs().mean(-1, keepdim=True)
+
+    def codes(self, x: Any) -> Codes:
+        with torch.no_grad():
+            y = self._before(x)
+            return packed(y >= 0, 1, scales=y.abs().mean(-1).cpu().numpy())
+
+    def look(self, x: Any) -> None:
+        """Takes v from (n, d) vectors."""
+        _, basis = torch.linalg.eigh(x.double().T @ x.double())
+        self.v.copy_(basis[:, -1].to(self.v))
+
+    def _before(self, x: Any) -> Any:
+        return (x - self.eta * (x @ self.v)[..., None] * self.v) @ self.map
+
+
+class _Guided(CodedModule):
+    def __init__(
+        self, inner: Backbone, users: Side, items: Side, options: HashGnnCodes, seed: int
+    ) -> None:
+        super().__init__(inner, users, items)
+        self.options, self.seed = options, seed
+
+    def forward(self) -> Seen:
+        return _GuidedSeen(self, self.inner())
+
+    def refresh(self, epoch: int, epochs: int, batches: Batches) -> None:
+        for number, side in enumerate(self._sides()):
+            if isinstance(side, GuidedLayer):
+                growing = max(self.options.guidance * epochs, 1e-9)
+                side.share = min(1.0, epoch / growing)
+                side.generator.manual_seed((self.seed * 100_003 + epoch) * 2 + number)
+
+
+class _GuidedSeen(CodedSeen):
+    module: _Guided
+
+    def extra(self, batch: Batch) -> Any:
+        """reconstruction * mean logistic loss of edges, and of the same users with items that are
+        the next row's: a draw from the items as often as they are met."""
+        if not self.module.options.reconstruction:
+            return 0.0
+        positions = batch.users if batch.owner is None else batch.users[batch.owner]
+        every = -(-len(positions) // _EDGES)
+        users, items = self.users(positions[::every]), self.items(batch.items[::every])
+        wanted = _logits(users, items)
+        others = _logits(users, items.roll(1, 0))
+        loss = (softplus(-wanted) + softplus(others)).mean() / 2
+        return self.module.options.reconstruction * loss
+
+
+def _logits(users: Any, items: Any) -> Any:
+    """Products of codes grow with their length; over its root they keep a size."""
+    return (users * items).sum(-1) / users.shape[-1] ** 0.5
+
+
+def guided_module(inner: Backbone, options: HashGnnCodes, seed: int) -> CodedModule:
+    """An encoder's module with HashGNN around it."""
+    _, items = inner.export()
+    start = frame(items, options.dim, torch.Generator().manual_seed(seed))
+    usual = float((items @ start).square().mean().sqrt())
+    layer = GuidedLayer(start, usual) if options.users == "coded" else Mapped(start, Plain())
+    return _Guided(inner, layer, GuidedLayer(start, usual), options, seed)
+
+
+def dispersed_module(inner: Backbone, options: BgchCodes, seed: int) -> CodedModule:
+    """An encoder's module with BGCH around it."""
+    _, items = inner.export()
+    dim = options.dim or items.shape[1]
+    start = frame(items, dim, torch.Generator().manual_seed(seed))
+    made = [DispersedLayer(start, options.dispersion) for _ in range(2)]
+    users = made[0] if options.users == "coded" else Mapped(start, Plain())
+    return _Dispersed(inner, users, made[1])
+
+
+class _Dispersed(CodedModule):
+    def refresh(self, epoch: int, epochs: int, batches: Batches) -> None:
+        with torch.no_grad():
+            for side, vectors in zip(self._sides(), self.inner.export(), strict=True):
+                if isinstance(side, DispersedLayer):
+                    side.look(vectors)
+
+
+class Mapped(Side):
+    """Another side, of x W. start: (d, dim), W at first."""
+
+    def __init__(self, start: Any, side: Side) -> None:
+        super().__init__()
+        self.map, self.side, self.kept = nn.Parameter(start.clone()), side, side.kept
+
+    def forward(self, x: Any) -> Any:
+        return self.side(x @ self.map)
+
+    def codes(self, x: Any) -> Codes | None:
+        with torch.no_grad():
+            return self.side.codes(x @ self.map)
+
+
+def mapped(inner: Backbone, options: SteCodes, seed: int) -> CodedModule:
+    """Uniform quantisers of `options.dim` dimensions, behind a map of each side."""
+    assert options.dim is not None
+    users, items = inner.export()
+    start = frame(items, options.dim, torch.Generator().manual_seed(seed))
+    made: list[Side] = [
+        Uniform(options.bits, options.range, options.estimator, side @ start)
+        for side in (users, items)
+    ]
+    if options.users == "float":
+        made[0] = Plain()
+    return CodedModule(inner, *(Mapped(start, side) for side in made))
+
+
+def frame(items: Any, dim: int, generator: Any) -> Any:
+    """(d, dim) with orthonormal rows or columns: the main directions of the items, as many as
+    there are bits, turned at random; with more bits than dimensions, a random frame."""
+    d = items.shape[1]
+    turned = _rotation(dim, generator)
+    if dim >= d:
+        return turned[:d].to(items) * (dim / d) ** 0.5
+    _, basis = torch.linalg.eigh(items.double().T @ items.double())
+    return basis[:, d - dim :].to(items) @ turned.to(items)
+
+
+def _rotation(dim: int, generator: Any) -> Any:
+    q, r = torch.linalg.qr(torch.randn(dim, dim, generator=generator, dtype=torch.float64))
+    return (q * r.diagonal().sign()).float()

@@ -1,0 +1,73 @@
+"""What coders that are trained have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, field_validator
+
+from hashrec.codes import Coder, Codes, Rotation
+from hashrec.encoders import Encoding
+from hashrec.errors import UsageError
+from hashrec.learning import LOSSES, Loss, Task
+
+if TYPE_CHECKING:
+    from hashrec.hashing.coded import CodedModule
+    from hashrec.training.backbone import Backbone
+
+__all__ = ["LearnedCoder"]
+
+
+class LearnedCoder(Coder):
+    """Codes that go on training the encoder they code, with themselves in its loop.
+
+    Attributes:
+        users: `float`: item codes meet float users, in training and in searches; `coded`: users
+            are coded likewise.
+        epochs: of training with codes, after the encoder's own. learning_rate: of Adam at their
+            start; it falls along half a cosine.
+        loss: made small in them; None: that of the encoder's training.
+    """
+
+    users: Literal["float", "coded"] = "float"
+    epochs: Annotated[int, Field(ge=1)] = 10
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    loss: Loss | None = None
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _from_registry(cls, value: Any) -> Any:
+        return None if value is None else LOSSES.parse(value)
+
+    @abstractmethod
+    def build(self, inner: Backbone, task: Task) -> CodedModule:
+        """The encoder's module, trained, with this code around it."""
+
+    def learn(self, task: Task, encoding: Encoding) -> tuple[Any, Codes, dict[str, Any]]:
+        """Trains `encoding.model` with codes, and leaves it as it was.
+
+        Returns the users, (n_users, d) float32 or `Codes`; the items' `Codes`; and facts.
+        Raises UsageError for an encoding without anything to train, and for NeuMF.
+        """
+        if encoding.model is None:
+            raise UsageError(
+                f"{self.name} codes are learned together with an encoder, and this one does not "
+                "train", fix="set encoder.name to lightgcn, or take codes=sign",
+            )  # fmt: skip
+        if not encoding.model.module.bilinear:
+            raise UsageError(
+                f"{self.name} codes need scores that are dot products, and this encoder learns a "
+                "network instead", fix="set encoder.name to lightgcn, or take codes=sign",
+            )  # fmt: skip
+        from hashrec.hashing.fit import learn
+
+        return learn(task, self, encoding.model.module)
+
+    def quantise(self, vectors: npt.NDArray[np.float32], rotation: Rotation) -> Codes:
+        raise UsageError(
+            f"{self.name} codes are learned together with an encoder; vectors alone are not enough",
+            fix="fit a hashrec.Recommender, or take SignCodes or IntCodes",
+        )
