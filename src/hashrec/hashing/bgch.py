@@ -22,8 +22,8 @@ class BgchCodes(LearnedCoder):
     Y. Chen et al., "Bipartite Graph Convolutional Hashing for Effective and Efficient Top-N Search
     in Hamming Space", WWW 2023. Feature dispersion: X - eta X v v^T, v the first right singular
     vector of X. Layers side by side, each with bits of its own, are `encoder.concatenate`. Open in
-    the paper and ours: v is found anew before each epoch; the loss is `loss`, by default that of
-    the encoder's training, and no second loss is put on the numbers before the hash layer.
+    the paper and ours: v is found anew before each epoch; the loss is `loss`, by default a
+    softmax over all items, and no second loss is put on the numbers before the hash layer.
 
     Attributes:
         dim: bits of a code; None: as many as the vectors have dimensions. dispersion: eta.

@@ -54,7 +54,13 @@ class CodedModule(Backbone):
         return self.inner.squares(batch)
 
     def refresh(self, epoch: int, epochs: int, batches: Batches) -> None:
-        """Called before each of `epochs`, from 0; `batches` gives what it will look at."""
+        """Called before each of `epochs`, from 0; `batches` gives what it will look at.
+
+        Quantisers that anneal go from soft to nearly hard, a hundred times as sharp.
+        """
+        for part in self.modules():
+            if isinstance(part, Uniform):
+                part.sharpness = 100.0 ** (epoch / max(epochs - 1, 1))
 
     def facts(self) -> dict[str, Any]:
         """JSON-ready; what it came to."""
@@ -78,11 +84,6 @@ class CodedSeen(Seen):
 
     def all_items(self) -> Any:
         return self.module.item_side(self.view.all_items())
-
-    def contrast(self, batch: Batch, margin: float, negatives: float) -> Any:
-        """The margin is in cosines of floats; those of codes cannot reach as far."""
-        kept = self.module.user_side.kept * self.module.item_side.kept
-        return super().contrast(batch, margin * kept, negatives)
 
 
 def sides_of(

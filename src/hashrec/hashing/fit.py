@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from hashrec.codes import Codes
+from hashrec.hashing.centred import Centred
 from hashrec.hashing.coded import CodedModule
 from hashrec.learning import Loss, Source, Task, Training
 from hashrec.threads import threads
@@ -53,11 +54,13 @@ def learn(
 
 
 def _run(task: Task, coder: LearnedCoder, inner: Backbone, start: str) -> Run:
-    loss = task.training.loss if coder.loss is None else coder.loss
+    loss = coder.loss
     check_sampler(loss)
     options = _options(task.training, coder, loss)
     source = Source(task.log.matrix, task.log.matrix.column_counts())
     batches = Batches(source, loss, task.seed, options.batch, options.device)
+    if coder.centre:
+        inner = Centred(inner, unit=loss.cosine)
     module = coder.build(inner, task).to(options.device)
     again = refresher(task, batches)
 

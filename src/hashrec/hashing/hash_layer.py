@@ -159,7 +159,7 @@ class Mapped(Side):
 
     def __init__(self, start: Any, side: Side) -> None:
         super().__init__()
-        self.map, self.side, self.kept = nn.Parameter(start.clone()), side, side.kept
+        self.map, self.side = nn.Parameter(start.clone()), side
 
     def forward(self, x: Any) -> Any:
         return self.side(x @ self.map)

@@ -24,7 +24,7 @@ class HashGnnCodes(LearnedCoder):
     a ranking loss on what each row shows, and `reconstruction` times the mean logistic loss of
     edges and of as many pairs that are none. Open in the paper and ours: W starts as the main
     directions of the encoder's vectors; every row draws for itself; the ranking loss is `loss`, by
-    default that of the encoder's training.
+    default a softmax over all items.
 
     Attributes:
         dim: bits of a code. guidance: epochs out of all, as a share, after which rows are always

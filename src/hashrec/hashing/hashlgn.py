@@ -23,7 +23,7 @@ class HashLgnCodes(LearnedCoder):
     Trained together with the encoder. An item keeps `dim` bits, all items together 2 `dim`
     numbers. Open in the paper and ours: f is linear; the sign's gradient is `estimator`; h adds a
     linear way past its two hidden layers and starts as f does, so training starts from the
-    encoder's own directions; the loss is `loss`, by default that of the encoder's training, where
+    encoder's own directions; the loss is `loss`, by default a softmax over all items, where
     the paper takes BPR.
 
     Attributes:

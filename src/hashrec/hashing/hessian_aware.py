@@ -82,21 +82,13 @@ class HessianAware(CodedModule):
 
         def loss(x_q: Any) -> Any:
             given = {**other, name: (2 * x_q - 1) * bound}
-            view = Twice(given["user"], given["item"])
-            view.kept = sides["user"].kept * sides["item"].kept
-            return batches.loss(view, batch)
+            return batches.loss(Twice(given["user"], given["item"]), batch)
 
         return loss
 
 
 class Twice(Vectors):
-    """A view whose losses over all items are plain torch, so they can be differentiated twice.
-
-    Attributes:
-        kept: what margins shrink by, see `CodedSeen`.
-    """
-
-    kept = 1.0
+    """A view whose losses over all items are plain torch, so they can be differentiated twice."""
 
     def softmax(self, batch: Batch, temperature: float, weight: str) -> Any:
         users, items = self._units(batch)
@@ -112,5 +104,5 @@ class Twice(Vectors):
         users, items = self._units(batch)
         scores = users @ items.T
         wanted = scores[batch.owner, batch.items]
-        beyond = relu(scores - margin * self.kept).mean(1)[batch.owner]
+        beyond = relu(scores - margin).mean(1)[batch.owner]
         return (1 - wanted + negatives * beyond).mean()

@@ -41,7 +41,7 @@ class HqCodes(LearnedCoder):
     delta: Annotated[float, Field(ge=0)] | None = None
     refresh: Annotated[int, Field(ge=1)] = 5
     batches: Annotated[int, Field(ge=1)] = 3
-    probed: Annotated[int, Field(ge=1)] = 64
+    probed: Annotated[int, Field(ge=1)] = 16
     rotate: bool = True
 
     def build(self, inner: Backbone, task: Task) -> CodedModule:

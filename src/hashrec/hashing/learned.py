@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -11,8 +12,11 @@ from pydantic import Field, field_validator
 
 from hashrec.codes import Coder, Codes, Rotation
 from hashrec.encoders import Encoding
-from hashrec.errors import UsageError
+from hashrec.errors import RecipeError, UsageError
 from hashrec.learning import LOSSES, Loss, Task
+from hashrec.learning.ccl import Ccl
+from hashrec.learning.sampled_ccl import SampledCcl
+from hashrec.learning.softmax import Softmax
 
 if TYPE_CHECKING:
     from hashrec.hashing.coded import CodedModule
@@ -27,20 +31,31 @@ class LearnedCoder(Coder):
     Attributes:
         users: `float`: item codes meet float users, in training and in searches; `coded`: users
             are coded likewise.
+        centre: code what items have beyond their mean; rankings of float vectors stay as they are.
         epochs: of training with codes, after the encoder's own. learning_rate: of Adam at their
             start; it falls along half a cosine.
-        loss: made small in them; None: that of the encoder's training.
+        loss: made small in them, whatever the encoder was trained for: over all items by default.
+            Losses with a margin in cosines (`ccl`) are refused: codes do not reach it.
     """
 
     users: Literal["float", "coded"] = "float"
+    centre: bool = True
     epochs: Annotated[int, Field(ge=1)] = 10
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
-    loss: Loss | None = None
+    loss: Loss = Softmax()
 
     @field_validator("loss", mode="before")
     @classmethod
     def _from_registry(cls, value: Any) -> Any:
-        return None if value is None else LOSSES.parse(value)
+        if isinstance(value, Mapping) and "name" not in value:
+            value = {"name": Softmax.name, **value}
+        loss = LOSSES.parse(value)
+        if isinstance(loss, Ccl | SampledCcl):
+            raise RecipeError(
+                "a margin in cosines of floats is beyond what codes reach", name="codes.loss",
+                got=loss.name, fix="take softmax",
+            )  # fmt: skip
+        return loss
 
     @abstractmethod
     def build(self, inner: Backbone, task: Task) -> CodedModule:

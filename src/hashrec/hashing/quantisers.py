@@ -27,18 +27,8 @@ _TINY = 1e-12
 _REACH = 3 / BOUNDS[0]  # three standard deviations, as in EWGS
 
 
-# The correlation of a normal variable with its code, sqrt(1 - the least squared error) (Max, 1960).
-KEPT = (0.798, 0.939, 0.981, 0.994, 0.998, 0.999, 1.0, 1.0)
-
-
 class Side(nn.Module):  # type: ignore[misc]
-    """One side of a model: what becomes of its vectors.
-
-    Attributes:
-        kept: the cosine of a vector with its code, about.
-    """
-
-    kept: float = KEPT[0]
+    """One side of a model: what becomes of its vectors."""
 
     def forward(self, x: Any) -> Any:
         """(..., d) -> (..., code dimensions), differentiable."""
@@ -51,8 +41,6 @@ class Side(nn.Module):  # type: ignore[misc]
 
 class Plain(Side):
     """No codes: the vectors as they are."""
-
-    kept = 1.0
 
     def forward(self, x: Any) -> Any:
         return x
@@ -78,7 +66,6 @@ class Uniform(Side):
     def __init__(self, bits: int, range: Range, estimator: str, start: Any) -> None:
         super().__init__()
         self.bits, self.range, self.estimator = bits, range, estimator
-        self.kept = KEPT[bits - 1]
         self.top = 2**bits - 1
         self.sharpness = 1.0
         # No gradient; a parameter, so that checkpoints keep it.
