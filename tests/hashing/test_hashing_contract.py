@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
+import torch
 
 from hashrec.codes import Codes
 from hashrec.encoders import ENCODERS, Encoding, TrainedEncoder
 from hashrec.errors import RecipeError, UsageError
 from hashrec.hashing import CODES, LearnedCoder
+from hashrec.hashing.centred import Centred
+from hashrec.hashing.quantisers import sign
 from hashrec.interactions import UserSplit, planted
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender, load
+from hashrec.training.backbone import Backbone, Vectors
 
 LOG = planted(90, 60, communities=5, degree=12, noise=0.1, seed=2).interactions
 TRAIN, TEST = LOG.split(UserSplit(test=0.2, seed=0))
@@ -160,11 +162,55 @@ def test_hq_finds_delta_and_says_it(encodings: dict[str, Encoding]) -> None:
     assert fixed.fitted.facts["codes"]["item_delta"] == 0.25
 
 
+def test_what_all_items_share_takes_no_bits() -> None:
+    """Vectors that are mostly one direction: their signs are alike until it is taken off."""
+    inner = Shifted()
+    centred = Centred(inner, unit=False)
+    users, items = centred.export()
+    assert len(torch.unique(sign(inner.shown[1]), dim=0)) == 1
+    assert len(torch.unique(sign(items), dim=0)) > 30
+    before, after = inner.shown[0] @ inner.shown[1].T, users @ items.T
+    assert torch.equal(before.argsort(1), after.argsort(1))
+    view, where = centred(), torch.tensor([3, 0])
+    assert torch.equal(view.items(where), items[where])
+    assert torch.equal(view.all_items(), items)
+    assert torch.equal(view.users(where), users[where])
+
+
+class Shifted(Backbone):
+    def __init__(self) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(0)
+        users = torch.randn(7, DIM, generator=rng, dtype=torch.float64)
+        self.shown = users, torch.randn(40, DIM, generator=rng, dtype=torch.float64) * 0.1 + 5
+        self.user_table = self.item_table = None  # type: ignore[assignment]
+
+    def forward(self) -> Any:
+        return Vectors(*self.shown)
+
+    def export(self) -> Any:
+        return self.shown
+
+
+def test_rotations_turn_the_centre_too(encodings: dict[str, Encoding]) -> None:
+    inner = encodings["lightgcn"].model.module
+    kept = {name: one.clone() for name, one in inner.state_dict().items()}
+    centred = Centred(inner, unit=True)
+    users, items = centred.export()
+    matrix, _ = torch.linalg.qr(torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(0)))
+    assert centred.rotate(matrix)
+    turned_users, turned_items = centred.export()
+    inner.load_state_dict(kept)
+    assert torch.allclose(turned_users, users @ matrix, atol=1e-6)
+    assert torch.allclose(turned_users @ turned_items.T, users @ items.T, atol=1e-5)
+
+
 BAD: dict[str, tuple[Any, str]] = {
     "no bits": ({"name": "ste", "bits": 0}, "codes.bits: input should be greater than or equal"),
     "too many": ({"name": "hq", "bits": 9}, "codes.bits: input should be less than or equal to 8"),
     "sign alone": ({"name": "ste", "bits": 2, "estimator": "dirac"}, "so bits must be 1"),
     "users": ({"name": "hashlgn", "users": "coded"}, "codes.users"),
+    "margin": ({"name": "ste", "loss": "ccl"}, "a margin in cosines of floats is beyond"),
     "unknown": ({"name": "stee"}, "unknown codes .stee.; expected one of"),
 }
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from hashrec.hashing.estimators import SLOPES, annealed, guided, scaled, sloped  # noqa: E402
-from hashrec.hashing.quantisers import sign  # noqa: E402
+from hashrec.hashing.estimators import SLOPES, annealed, guided, scaled, sloped
+from hashrec.hashing.quantisers import sign
 
 X = torch.tensor([-3.0, -1.0, -0.4, -0.0, 0.0, 0.3, 1.0, 2.5], dtype=torch.float64)
 G = torch.tensor([0.5, -2.0, 1.0, 3.0, -1.0, 0.25, -0.125, 4.0], dtype=torch.float64)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from hashrec.hashing.hessian import delta_of, trace  # noqa: E402
-from hashrec.hashing.hessian_aware import Twice  # noqa: E402
-from hashrec.learning import Batch  # noqa: E402
-from hashrec.training.backbone import Vectors  # noqa: E402
+from hashrec.hashing.hessian import delta_of, trace
+from hashrec.hashing.hessian_aware import Twice
+from hashrec.learning import Batch
+from hashrec.training.backbone import Vectors
 
 
 def quadratic(dim: int, seed: int = 0) -> tuple[object, object, object]:

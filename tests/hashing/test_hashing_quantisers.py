@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-
-from hashrec.codes import Codes, Decoder, FloatCodes, Rotation, pack  # noqa: E402
-from hashrec.hashing.hash_layer import DispersedLayer, GuidedLayer, frame  # noqa: E402
-from hashrec.hashing.hash_mlp import HashMlp  # noqa: E402
-from hashrec.hashing.quantisers import BOUNDS, Side, Uniform  # noqa: E402
-from hashrec.search import open_index  # noqa: E402
+from hashrec.codes import Codes, Decoder, FloatCodes, Rotation, pack
+from hashrec.hashing.hash_layer import DispersedLayer, GuidedLayer, frame
+from hashrec.hashing.hash_mlp import HashMlp
+from hashrec.hashing.quantisers import BOUNDS, Side, Uniform
+from hashrec.search import open_index
 
 RANGES = ("row", "dimension", "table")
 
