@@ -39,6 +39,7 @@ def main() -> None:
         teacher = plain.encode(train)
         plain.code(train, teacher)
         floats.append(plain.evaluate(test, (20,)).metrics["recall@20"])
+        print(json.dumps({"seed": seed, "float": round(floats[-1], 4)}), flush=True)
         for bits in options.bits:
             for delta in deltas:
                 codes = {"name": "hq", "bits": bits, "delta": delta, "epochs": options.epochs}
@@ -46,6 +47,8 @@ def main() -> None:
                 model.code(train, teacher)
                 recall = model.evaluate(test, (20,)).metrics["recall@20"]
                 found.setdefault((bits, delta), []).append(recall)
+                told = {"seed": seed, "bits": bits, "delta": delta, "recall@20": round(recall, 4)}
+                print(json.dumps(told), flush=True)
                 if delta is None:
                     facts.setdefault(bits, []).append(model.fitted.facts["codes"])
     print(json.dumps({"float": round(mean(floats), 4), "spread": round(pstdev(floats), 4)}))
