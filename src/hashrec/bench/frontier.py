@@ -43,6 +43,7 @@ _FREE: Mapping[str, tuple[dict[str, Any], Any]] = {
 }
 LEARNED: Mapping[str, dict[str, Any]] = {
     "ste": {"name": "ste"},
+    "ste, 4 d bits": {"name": "ste"},
     "ste 2 bits": {"name": "ste", "bits": 2},
     "ste, users too": {"name": "ste", "users": "coded"},
     "hq 1 bit": {"name": "hq", "bits": 1},
@@ -54,7 +55,8 @@ LEARNED: Mapping[str, dict[str, Any]] = {
     "bigear": {"name": "bigear"},
     "bgch": {"name": "bgch"},
 }
-_OF_ANY_LENGTH = ("hashgnn", "hashlgn")  # codes as long as the vectors, unless said
+# How many times as long as the vectors codes are, where they are told a length.
+_TIMES: Mapping[str, int] = {"hashgnn": 1, "hashlgn": 1, "ste, 4 d bits": 4}
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _asked(
     for name in rivals:
         yield name, {**base, "codes": "float"}
     for name, codes in LEARNED.items():
-        length = {"dim": dim} if codes["name"] in _OF_ANY_LENGTH else {}
+        length = {"dim": _TIMES[name] * dim} if name in _TIMES else {}
         short = {"epochs": 2} if quick else {}
         yield name, {**base, "codes": {**codes, **length, **short}}
 

@@ -35,9 +35,10 @@ def draw_frontier(rows: Sequence[Mapping[str, Any]], learned: Sequence[str]) -> 
     for (x, y), row in zip(points, rows, strict=True):
         colour = COLOURS[1] if row["method"] in learned else COLOURS[0]
         parts.append(dot(across.place(x), up.place(y), colour))
-    for (x, y), row in best:
+    for number, ((x, y), row) in enumerate(best):
         name = f"{row['method']}, {row['dim']} d"
-        parts.append(label(across.place(x) - 5, up.place(y) - 6, name, "end"))
+        # Below the line, on three levels, so that neighbours do not cover each other.
+        parts.append(label(across.place(x) + 4, up.place(y) + 14 + 13 * (number % 3), name))
     for number, family in enumerate(("without training", "learned")):
         at = up.start - 12 - 18 * number
         parts.append(dot(across.end - 125, at - 4, COLOURS[number]))
