@@ -88,6 +88,11 @@ class Recipe(Component):
                     f"{self.encoder.name} does not train", name="codes.name", got=self.codes.name,
                     fix="set encoder.name to lightgcn, or take codes=sign",
                 )  # fmt: skip
+            if self.codes.users == "coded" and self.user_codes != FloatCodes():
+                raise RecipeError(
+                    f"{self.codes.name} codes its users itself", name="user_codes",
+                    got=self.user_codes.name, fix="leave it out, or set codes.users to float",
+                )  # fmt: skip
             if self.codes.users == "coded" and self.users_are_computed:
                 raise RecipeError(
                     "coded users are stored, not computed", name="users", got=self.users,

@@ -238,6 +238,12 @@ def test_coded_users_cannot_be_computed() -> None:
         recipe("lightgcn", {"name": "hq"}, users="computed")
 
 
+def test_user_codes_beside_coded_users_are_refused() -> None:
+    """Nobody would heed them."""
+    with pytest.raises(RecipeError, match="hq codes its users itself; got sign"):
+        recipe("lightgcn", {"name": "hq"}, user_codes="sign")
+
+
 def test_user_codes_are_not_learned_alone() -> None:
     with pytest.raises(RecipeError, match="user codes cannot be learned by themselves"):
         recipe("lightgcn", "sign", user_codes="ste")

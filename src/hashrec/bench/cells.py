@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hashrec.errors import UsageError
+from hashrec.errors import DataError, UsageError
 from hashrec.progress import Progress
 
 __all__ = ["Cells"]
@@ -58,12 +58,22 @@ class Cells:
         measured: Callable[[Cell], dict[str, Any]],
         told: Callable[[Cell], str],
         progress: Progress,
-    ) -> None:
-        """Measures and stores those of `cells` that are not there yet, in their order."""
+        *,
+        stored: bool = False,
+    ) -> list[Cell]:
+        """Measures and stores those of `cells` that are not there yet, in their order.
+
+        With `stored` none are. Returns those that are there; raises DataError where that is none.
+        """
         for number, cell in enumerate(cells):
-            if self.get(cell) is None:
+            if not stored and self.get(cell) is None:
                 progress.note(f"{number + 1} of {len(cells)}: {told(cell)}")
                 self.put(cell, measured(cell))
+        found = [cell for cell in cells if self.get(cell)]
+        if not found:
+            raise DataError("no cell is stored for this benchmark", name=str(self._path),
+                            fix="run it without --stored")  # fmt: skip
+        return found
 
 
 def _read(line: str) -> Any:

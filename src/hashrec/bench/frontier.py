@@ -17,7 +17,6 @@ from hashrec.bench.cells import Cells
 from hashrec.bench.rivals import RIVALS, available
 from hashrec.bench.subject import subject
 from hashrec.encoders import Encoding
-from hashrec.errors import DataError
 from hashrec.interactions import Interactions
 from hashrec.progress import Progress
 from hashrec.recipe import Recipe
@@ -104,12 +103,10 @@ def bench_frontier(
         for dim in ((16,) if quick else _DIMS)
         for method, options in _asked(dim, rivals, quick, device)
     ]
-    if not stored:
-        cells.measure(asked, bench.measured, lambda one: f"{one.method}, {one.dim} d", progress)
-    rows = list(_rows(asked, cells))
-    if not rows:
-        raise DataError("no cell is stored for this benchmark", name=str(store),
-                        fix="run it without --stored")  # fmt: skip
+    there = cells.measure(
+        asked, bench.measured, lambda one: f"{one.method}, {one.dim} d", progress, stored=stored
+    )
+    rows = list(_rows(there, cells))
     return {"rows": rows, "claims": _claims(rows)}
 
 

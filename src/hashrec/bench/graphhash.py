@@ -89,12 +89,10 @@ def bench_graphhash(
         for backbone, options in backbones.items()
         for method, rows in tables
     ]
-    if not stored:
-        cells.measure(asked, lambda cell: _measured(cell, parts), _told, progress)
-    summed = _summed([cell for cell in asked if cells.get(cell)], cells, n_ids)
-    if not summed:
-        raise DataError("no cell is stored for this benchmark", name=str(store),
-                        fix="run it without --stored")  # fmt: skip
+    there = cells.measure(
+        asked, lambda cell: _measured(cell, parts), _told, progress, stored=stored
+    )
+    summed = _summed(there, cells, n_ids)
     return {"rows": list(summed.values()), "claims": _claims(summed)}
 
 

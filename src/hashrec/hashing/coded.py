@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from hashrec.codes import Codes, Rotation
@@ -15,8 +14,6 @@ from hashrec.training.backbone import Backbone, Seen
 from hashrec.training.batches import Batches
 
 __all__ = ["CodedModule", "CodedSeen", "sides_of", "turn"]
-
-Floats = npt.NDArray[np.float32]
 
 
 class CodedModule(Backbone):
@@ -71,7 +68,7 @@ class CodedModule(Backbone):
 
 
 class CodedSeen(Seen):
-    """What a view shows, through the sides; the items' codes are computed once a step."""
+    """What a view shows, through the sides."""
 
     def __init__(self, module: CodedModule, view: Seen) -> None:
         self.module, self.view = module, view
