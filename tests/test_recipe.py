@@ -72,7 +72,7 @@ def test_the_dictionary_holds_every_field_with_its_method_named_first() -> None:
     + [("holdout", name) for name in SPLITS],
 )
 def test_every_registered_method_makes_a_recipe_that_round_trips(field: str, name: str) -> None:
-    recipe = Recipe.from_dict({field: name})
+    recipe = Recipe.from_dict({field: name, "users": "stored"})
     assert getattr(recipe, field).name == name
     assert Recipe.from_dict(recipe.to_dict()) == recipe
 

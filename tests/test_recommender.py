@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import hashrec as hr
@@ -832,3 +833,35 @@ def test_ml_100k_with_ratings_of_four_and_more(tmp_path: Path) -> None:
             "recall", "precision", "ndcg", "f1", "mrr", "hit_rate", "coverage", "tie_rate",
         )
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"users": "stored"},
+        {"users": "stored", "user_codes": {"name": "transform", "bits": 4}},
+        {"users": "stored", "user_codes": "sign"},
+        {"user_codes": {"name": "int", "bits": 8}},
+    ],
+)
+def test_transform_codes_beside_every_kind_of_user(more: dict[str, Any], tmp_path: Path) -> None:
+    """Saved and reopened, alone and among all, the same bits; and near to what floats recommend."""
+    log = planted(120, 90, communities=5, degree=12, noise=0.1, seed=4).interactions
+    train, test = log.split(UserSplit(test=0.2, seed=0))
+    base = {"encoder": {"name": "spectral", "dim": 16}, "users": more.get("users", "auto")}
+    floats = Recommender(Recipe.from_dict({**base, "codes": "float"})).fit(train)
+    options = {**base, **more, "codes": {"name": "transform", "bits": 4}}
+    model = Recommender(Recipe.from_dict(options)).fit(train)
+    assert model.fitted.sizes()["bytes_per_item"] == 8
+    wanted = floats.evaluate(test).metrics["recall@20"]
+    lost = 0.25 if more.get("user_codes") == "sign" else 0.05
+    assert model.evaluate(test).metrics["recall@20"] > wanted * (1 - lost)
+    model.save(tmp_path / "m")
+    again = hr.load(tmp_path / "m", verify=True)
+    whole = again.recommend(k=5)
+    assert whole.equals(model.recommend(k=5))
+    user = whole["user"][35].as_py()
+    assert again.recommend([user], k=5).equals(whole.filter(pc.equal(whole["user"], user)))
+    near = again.similar(train.items.array.to_pylist()[:4], k=3)
+    assert 0 < near["score"][0].as_py() <= 1 + 1e-6

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     options = parser.parse_args()
     train, test = subject(options.data, quick=False, seed=0)
-    deltas: list[float | None] = [0.0, None, *options.scaled]
+    deltas: list[float | None] = list(dict.fromkeys([0.0, None, *options.scaled]))  # each once
     found: dict[tuple[int, float | None], list[float]] = {}
     facts: dict[int, list[dict[str, float]]] = {}
     floats: list[float] = []

@@ -47,6 +47,8 @@ _HOMES = {
     "Table": "learning",
     "TimeSplit": "interactions",
     "Training": "learning",
+    "TransformCodes": "codes",
+    "TunedCodes": "hashing",
     "TwoTower": "encoders",
     "UserSplit": "interactions",
     "buckets": "bucketing",
@@ -91,6 +93,8 @@ __all__ = [
     "Table",
     "TimeSplit",
     "Training",
+    "TransformCodes",
+    "TunedCodes",
     "TwoTower",
     "UserSplit",
     "__version__",
@@ -116,7 +120,7 @@ if TYPE_CHECKING:
         load_buckets,
         save_buckets,
     )
-    from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes
+    from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes, TransformCodes
     from hashrec.encoders import LightGcn, Mf, NeuMf, Spectral, TwoTower
     from hashrec.errors import HashrecError
     from hashrec.hashing import (
@@ -126,6 +130,7 @@ if TYPE_CHECKING:
         HashLgnCodes,
         HqCodes,
         SteCodes,
+        TunedCodes,
     )
     from hashrec.interactions import (
         Cleaning,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec.artifact import Arrays, StoredModel, open_model, write_model
-from hashrec.codes import Codes, Decoder, Rotation
+from hashrec.codes import Basis, Codes, Decoder, Rotation, bring, code_queries
 from hashrec.csr import Csr
 from hashrec.encoders import FoldIn
 from hashrec.interactions import Ids
@@ -28,7 +28,8 @@ class Fitted:
     Attributes:
         recipe: how it was made.
         users, items: raw ids. seen: n_users x n_items, the training interactions.
-        item_codes: in their rotated space. user_codes: likewise, or None where users are computed.
+        item_codes: in their own space. user_codes: as `code_queries` leaves them, or None where
+            users are computed.
         fold_in: how a history becomes a vector, or None where the encoder has no way.
         facts: JSON-ready things worth keeping: counts, metrics and times of the fit.
     """
@@ -57,7 +58,7 @@ class Fitted:
     def queries(self, users: npt.NDArray[np.integer]) -> Codes:
         """The vectors of known users, stored or computed, as the recipe codes them."""
         if self.user_codes is not None:
-            return self.user_codes.take(users)
+            return bring(self.user_codes.take(users), self.item_codes.rotation)
         return self.history_queries(self.seen.take(users))
 
     def history_queries(self, histories: Csr) -> Codes:
@@ -69,12 +70,17 @@ class Fitted:
         used = np.unique(histories.indices)
         renamed = np.searchsorted(used, histories.indices).astype(np.int32)
         local = Csr(histories.offsets, renamed, max(len(used), 1))
-        items = self.item_codes.take(used).decode()
-        if not len(used):  # nothing but empty histories: one absent item keeps the shapes
-            items = np.zeros((1, self.item_codes.dim), np.float32)
+        items = self._vectors(used if len(used) else np.zeros(1, np.int64))
         degrees = self.item_degrees[used] if len(used) else np.zeros(1, np.int64)
-        vectors = self.fold_in(local, items, degrees)
-        return self.recipe.user_codes.quantise(vectors, self.item_codes.rotation)
+        vectors, space = self.fold_in(local, items, degrees), self.item_codes.rotation
+        if isinstance(space, Rotation):  # items' vectors, and so their sums, are there already
+            return self.recipe.user_codes.quantise(vectors, space)
+        return bring(code_queries(self.recipe.user_codes, vectors, space, self.recipe.seed), space)
+
+    def _vectors(self, items: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """What items decode to: rotated as their codes are, else in the encoder's own space."""
+        codes = self.item_codes.take(items)
+        return codes.decode() if isinstance(codes.rotation, Rotation) else codes.restore()
 
     def sizes(self) -> dict[str, float | int]:
         """Bytes of what serving needs, counted from the arrays.
@@ -87,6 +93,7 @@ class Fitted:
         return {
             "bytes_per_item": self.item_codes.bytes_per_row,
             "bytes_per_user": 0 if users is None else users.bytes_per_row,
+            "shared_bytes": self.item_codes.shared_bytes,
             "item_bytes": self.item_codes.n_bytes,
             "user_bytes": 0 if users is None else users.n_bytes,
             "seen_bytes": sum(array.nbytes for array in _seen_arrays(self.seen).values()),
@@ -141,10 +148,20 @@ def _described(codes: Codes) -> dict[str, Any]:
         "bits": codes.bits,
         "dim": codes.dim,
         "bit_order": codes.bit_order,
-        "rotation": vars(codes.rotation),
+        "rotation": _space(codes.rotation),
         "scaled": codes.scales is not None,
         "decoded": codes.decoder is not None,
     }
+
+
+def _space(space: Rotation | Basis) -> dict[str, Any]:
+    return vars(space) if isinstance(space, Rotation) else {"kind": space.kind}
+
+
+def _space_from(side: str, described: Mapping[str, Any], arrays: Arrays) -> Rotation | Basis:
+    if described["kind"] != Basis.kind:
+        return Rotation(**described)
+    return Basis(*(arrays[f"{side}_{field.name}"] for field in fields(Basis)))
 
 
 def _code_arrays(side: str, codes: Codes) -> dict[str, npt.NDArray[Any]]:
@@ -153,6 +170,8 @@ def _code_arrays(side: str, codes: Codes) -> dict[str, npt.NDArray[Any]]:
         arrays[f"{side}_scales"] = codes.scales
     if codes.decoder is not None:
         arrays[f"{side}_gain"], arrays[f"{side}_offset"] = codes.decoder.gain, codes.decoder.offset
+    if isinstance(codes.rotation, Basis):
+        arrays |= {f"{side}_{name}": array for name, array in vars(codes.rotation).items()}
     return arrays
 
 
@@ -162,7 +181,7 @@ def _codes_from(side: str, described: Mapping[str, Any], arrays: Arrays) -> Code
         described["bits"],
         described["dim"],
         arrays[f"{side}_scales"] if described["scaled"] else None,
-        Rotation(**described["rotation"]),
+        _space_from(side, described["rotation"], arrays),
         Decoder(arrays[f"{side}_gain"], arrays[f"{side}_offset"])
         if described.get("decoded")  # absent from folders of the first format
         else None,

@@ -100,6 +100,15 @@ class Recipe(Component):
                 )  # fmt: skip
         return self
 
+    @model_validator(mode="after")
+    def _users_computed_one_by_one_are_coded_one_by_one(self) -> Recipe:
+        if self.users_are_computed and not self.user_codes.by_row:
+            raise RecipeError(
+                f"{self.user_codes.name} codes are fitted to all users at once, and these are "
+                "computed one by one", name="user_codes", fix='set users to "stored"',
+            )  # fmt: skip
+        return self
+
     @property
     def users_are_computed(self) -> bool:
         """What `users` says; `auto` stores what was learned."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes
+from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes, code_items, code_queries
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
@@ -138,7 +138,9 @@ class Recommender:
             given, items, learned = recipe.codes.learn(task, encoding)
             users = given if isinstance(given, Codes) else None
             if users is None:
-                users = recipe.user_codes.quantise(given, items.rotation)
+                users = code_queries(
+                    recipe.user_codes, given, items.rotation, recipe.seed, encoding.items
+                )
         else:
             users, items = self._quantised(encoding)
         if recipe.users_are_computed:
@@ -165,15 +167,18 @@ class Recommender:
         return self
 
     def _quantised(self, encoding: Encoding) -> tuple[Codes | None, Codes]:
-        """Codes without training; both sides are turned by one rotation."""
+        """Codes without training; users are brought to where the items' codes live."""
         recipe = self.recipe
-        kinds = (recipe.codes.wanted_rotation, recipe.user_codes.wanted_rotation)
-        kind = kinds[0] if kinds[0] != "none" else kinds[1]
-        rotation = Rotation(kind, encoding.items.shape[1], recipe.seed)
-        items = recipe.codes.quantise(rotation.apply(encoding.items), rotation)
+        items = code_items(
+            recipe.codes, encoding.items, recipe.seed, encoding.users,
+            turned=recipe.user_codes.wanted_rotation,
+        )  # fmt: skip
         if recipe.users_are_computed:
             return None, items
-        return recipe.user_codes.quantise(rotation.apply(encoding.users), rotation), items
+        users = code_queries(
+            recipe.user_codes, encoding.users, items.rotation, recipe.seed, encoding.items
+        )
+        return users, items
 
     def _become(self, fitted: Fitted) -> None:
         self._fitted = fitted
@@ -435,15 +440,15 @@ def hardest(users: Vectors, items: Vectors, seen: Csr, k: int) -> npt.NDArray[np
 
 def _unit(codes: Codes) -> Codes:
     """The same directions at length one; what has no length stays without."""
-    if codes.packed and codes.decoder is None:
+    if codes.packed and (codes.decoder is None or codes.decoder.constant):
         lengths = np.linalg.norm(codes.levels().astype(np.float32), axis=1)
         live = np.ones(len(codes), bool) if codes.scales is None else codes.scales > 0
         scales = np.where(live, 1 / lengths, 0).astype(np.float32)
         return Codes(codes.data, codes.bits, codes.dim, scales, codes.rotation)
-    vectors = codes.decode()
+    vectors = codes.decode() if isinstance(codes.rotation, Rotation) else codes.restore()
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return Codes(unit, 32, codes.dim, None, codes.rotation)
+    return Codes(unit, 32, unit.shape[1], None, Rotation("none", unit.shape[1], 0))
 
 
 def load(path: str | Path, *, verify: bool = False) -> Recommender:

@@ -11,7 +11,7 @@ import pytest
 
 from hashrec.bench.cells import Cells
 from hashrec.bench.graphhash import bench_graphhash
-from hashrec.errors import UsageError
+from hashrec.errors import DataError, UsageError
 from hashrec.progress import SILENT
 
 
@@ -85,6 +85,44 @@ def test_lines_that_are_no_cells_are_passed_over(store: Path, line: bytes) -> No
     assert cells.get(TWO) == {"length": 7}
     assert measured(cells, ONE, TWO) == [ONE]
     assert Cells(store).get(ONE) == {"length": 3}
+
+
+def test_the_order_of_keys_in_a_line_does_not_matter(store: Path) -> None:
+    """A field may move in the class, and files are written by hand, too."""
+    line = {"result": {"length": 9}, "cell": {"seed": 0, "name": "one"}}
+    store.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    cells = Cells(store)
+    assert cells.get(ONE) == {"length": 9}
+    assert measured(cells, ONE) == []
+
+
+def test_an_empty_result_is_not_measured_again_and_not_there(store: Path) -> None:
+    seen: list[Cell] = []
+
+    def measure(cell: Cell) -> dict[str, Any]:
+        seen.append(cell)
+        return {} if cell == ONE else {"length": 3}
+
+    for _ in range(2):
+        assert Cells(store).measure([ONE, TWO], measure, str, SILENT) == [TWO]
+    assert seen == [ONE, TWO]
+    assert Cells(store).get(ONE) == {}
+    with pytest.raises(DataError, match="no cell is stored for this benchmark"):
+        Cells(store).measure([ONE], measure, str, SILENT)
+
+
+def test_stored_cells_alone(store: Path) -> None:
+    """With `stored` nothing is measured, and what is there comes in the order asked for."""
+    measured(Cells(store), TWO)
+
+    def never(cell: Cell) -> dict[str, Any]:
+        raise AssertionError(cell)
+
+    found = Cells(store).measure([ONE, TWO, THREE], never, str, SILENT, stored=True)
+    assert found == [TWO]
+    words = r"cells\.jsonl: no cell is stored for this benchmark\. Run it without --stored"
+    with pytest.raises(DataError, match=words):
+        Cells(store).measure([ONE], never, str, SILENT, stored=True)
 
 
 @pytest.mark.parametrize("place", [".", "none/cells.jsonl", "taken/cells.jsonl"])

@@ -9,41 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hashing_cases import DIM, LEARNED, TEST, TRAIN, TRAINED, options, recipe
 
 from hashrec.codes import Codes
-from hashrec.encoders import ENCODERS, Encoding, TrainedEncoder
+from hashrec.encoders import Encoding
 from hashrec.errors import RecipeError, UsageError
-from hashrec.hashing import CODES, LearnedCoder
+from hashrec.hashing import CODES
 from hashrec.hashing.centred import Centred
 from hashrec.hashing.quantisers import sign
-from hashrec.interactions import UserSplit, planted
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender, load
 from hashrec.training.backbone import Backbone, Vectors
-
-LOG = planted(90, 60, communities=5, degree=12, noise=0.1, seed=2).interactions
-TRAIN, TEST = LOG.split(UserSplit(test=0.2, seed=0))
-LEARNED = [name for name in CODES if issubclass(CODES[name], LearnedCoder)]
-TRAINED = [name for name in ENCODERS if issubclass(ENCODERS[name], TrainedEncoder)
-           and name != "neumf"]  # fmt: skip
-DIM = 8
-
-
-def recipe(encoder: str, codes: Any, loss: str = "softmax", **more: Any) -> Recipe:
-    training = {"epochs": 2, "valid": 0, "loss": loss}
-    return Recipe.from_dict(
-        {"encoder": {"name": encoder, "dim": DIM}, "training": training, "codes": codes, **more}
-    )
-
-
-def options(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "epochs": 2, **more}
-
-
-@pytest.fixture(scope="module")
-def encodings() -> dict[str, Encoding]:
-    """One teacher for each encoder."""
-    return {name: Recommender(recipe(name, "float")).encode(TRAIN) for name in TRAINED}
 
 
 def widths(name: str) -> list[int]:
@@ -96,8 +72,8 @@ def test_searches_are_products_of_what_codes_decode_to(
     """By numpy: all scores, seen items out, a full sort."""
     model = Recommender(recipe("lightgcn", options(name))).code(TRAIN, encodings["lightgcn"])
     fitted = model.fitted
-    assert fitted.user_codes is not None
-    scores = fitted.user_codes.decode().astype(np.float64) @ fitted.item_codes.decode().T
+    users = fitted.queries(np.arange(len(fitted.users)))
+    scores = users.decode().astype(np.float64) @ fitted.item_codes.decode().T
     for user, ids in enumerate(fitted.users.array.to_pylist()[:10]):
         scores[user, fitted.seen.row(user)] = -np.inf
         found = model.recommend([ids], k=5)

@@ -48,6 +48,17 @@ def test_element_wise_gradient_scaling(delta: float) -> None:
     assert x.grad.tolist() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(("at", "g", "expected"), [(0.3, 1, 1.3), (0.3, -1, -0.7),
+                                                    (-0.3, 1, 0.7), (-0.3, -1, -1.3)])  # fmt: skip
+def test_steps_back_to_the_middle_of_the_cell_are_longer(
+    at: float, g: float, expected: float
+) -> None:
+    """A step goes against g: down for a positive one, which from 0.3 is towards 0."""
+    x = torch.tensor([at], dtype=torch.float64, requires_grad=True)
+    scaled(x, torch.zeros(1, dtype=torch.float64), 1.0).backward(torch.tensor([g]).double())
+    assert float(x.grad) == pytest.approx(expected)
+
+
 def test_a_gradient_of_nothing_stays_nothing_under_scaling() -> None:
     x = X.clone().requires_grad_(True)
     scaled(x, torch.round(x.detach()), 0.7).backward(torch.zeros_like(G))

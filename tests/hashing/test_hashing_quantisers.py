@@ -182,6 +182,24 @@ def test_frames_keep_lengths_as_far_as_they_can(dim: int) -> None:
         assert torch.allclose(turned @ turned.T, torch.eye(12) * dim / 12, atol=1e-4)
 
 
+@pytest.mark.parametrize("dim", [1, 12, 30])
+def test_frames_are_by_rows_in_memory_and_drawn_from_their_generator(dim: int) -> None:
+    """Bug: those of as many dimensions as the vectors, or more, lay by columns; checkpoints do
+    not."""
+    x = vectors(10, n=200)
+    found = [frame(x, dim, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]
+    assert all(one.is_contiguous() for one in found)
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_a_long_frame_costs_no_cube_of_its_length() -> None:
+    """Bug: a square rotation was drawn and most of it thrown away; of so many dimensions it takes
+    32 GB."""
+    x = vectors(10, n=5)
+    turned = frame(x, 65_536, torch.Generator().manual_seed(0))
+    assert torch.allclose(turned @ turned.T, torch.eye(12) * 65_536 / 12, atol=0.1)
+
+
 def test_a_decoder_refuses_what_it_cannot_be() -> None:
     ones = np.ones(3, np.float32)
     with pytest.raises(ValueError, match="gain is not finite in dimension 1"):

@@ -4,6 +4,7 @@ leaves the old one."""
 from __future__ import annotations
 
 import errno
+import hashlib
 import math
 import resource
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -62,6 +64,38 @@ class TestBackAndForth:
         kept = keeper.load()
         assert kept is not None
         assert kept.tensors["turned"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+    @pytest.mark.parametrize(
+        "one",
+        [
+            torch.ones(1, 1).expand(1, 1), torch.tensor([[3.0]]).as_strided((1, 1), (0, 0)),
+            torch.zeros(0, 4), torch.tensor(2.5), torch.ones(2, 3, dtype=torch.bfloat16),
+            torch.nn.Parameter(torch.arange(6.0).reshape(2, 3).T),
+        ],
+        ids=["expanded", "stride 0", "none", "number", "bfloat16", "turned parameter"],
+    )  # fmt: skip
+    def test_any_tensor_has_a_checksum(self, keeper: Keeper, one: Any) -> None:
+        """Bug: tables of one number have strides that torch does not see as bytes."""
+        plain = torch.empty(one.shape, dtype=one.dtype).copy_(one.detach())
+        assert keeping.checksum({"a": one}) == keeping.checksum({"a": plain})
+        assert keeping.checksum({"a": one}) != keeping.checksum({"b": one})
+        keeper.save({"a": one}, {})
+        kept = keeper.load()
+        assert kept is not None and torch.equal(kept.tensors["a"], plain)
+
+    def test_a_checksum_is_of_the_bytes(self) -> None:
+        """By hashlib: names and rows, in the order of the names."""
+        expected = hashlib.sha256(
+            b"a" + np.float32([1, 2, 3, 4]).tobytes() + b"b" + np.int64([7]).tobytes()
+        )
+        tensors = {"b": torch.tensor([7]), "a": torch.tensor([[1.0, 3.0], [2.0, 4.0]]).T}
+        assert keeping.checksum(tensors) == expected.hexdigest()
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+    def test_a_checksum_does_not_depend_on_the_device(self) -> None:
+        """Bug: tensors of a GPU ended in a traceback."""
+        there = {name: one.cuda() for name, one in TENSORS.items()}
+        assert keeping.checksum(there) == keeping.checksum(TENSORS)
 
     def test_removed_is_gone_and_may_be_removed_again(self, keeper: Keeper) -> None:
         keeper.save(TENSORS, FACTS)

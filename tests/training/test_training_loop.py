@@ -324,6 +324,34 @@ class TestDivergence:
         with pytest.raises(UsageError, match="loss bpr: the loss became .* of epoch"):
             run_of(epochs=9, learning_rate=1e30, schedule="constant", warmup=0).train()
 
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_weights_after_the_last_loss_are_looked_at_too(self, value: float) -> None:
+        """Bug: what the last step did was served unseen. Here Adam's own step does it."""
+        run = run_of(epochs=1)
+        step, steps = run._adam.step, []
+
+        def spoil() -> None:
+            step()
+            steps.append(1)
+            if len(steps) == len(run.batches):
+                with torch.no_grad():
+                    run.module.item_table.weight[2, 1] = value
+
+        run._adam.step = spoil
+        words = (
+            r"item_table\.weight: weights became infinite or no numbers in epoch 1; expected "
+            r"finite numbers. Take a smaller training\.learning_rate than 0.03"
+        )
+        with pytest.raises(UsageError, match=words):
+            run.train()
+        assert run.outcome.epoch == 0
+
+    def test_the_rate_is_named_by_its_section(self) -> None:
+        run = run_of(epochs=3, learning_rate=1e30, schedule="constant", warmup=0)
+        run.section = "codes"
+        with pytest.raises(UsageError, match=r"Take a smaller codes\.learning_rate than 1e\+30"):
+            run.train()
+
 
 # --- kills -------------------------------------------------------------------------------------
 
@@ -338,6 +366,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "hard": {"loss": {"name": "bpr", "sampler": {"name": "hard", "best": 5}}},
     "accumulate": {"accumulate": 3, "loss": "logistic"},
     "users accumulate": {"loss": "softmax", "batch": 7, "accumulate": 4},
+    # Bug: Adam's moments came back by rows, and its fused kernel walks memory.
+    "columns": {"columns": True, "loss": "bpr"},
+    "columns accumulate": {"columns": True, "accumulate": 3, "loss": "bpr"},
     "shared": {"loss": {"name": "sampled-softmax", "negatives": 9}},
     "lightgcn": {"encoder": "lightgcn", "loss": "directau"},
     "neumf": {"encoder": {"name": "neumf", "hidden": [4]}},
@@ -350,12 +381,15 @@ EPOCHS = 3
 
 def made(kind: str, folder: Path | None, before: Callable[[int, int], None], **more: Any) -> Run:
     options = {"epochs": EPOCHS, **KINDS[kind], **more}
-    recalls = options.pop("recalls", None)
+    recalls, columns = options.pop("recalls", None), options.pop("columns", False)
     if recalls is not None:
         # What is measured depends on the state alone, as the real measure does.
         options["watch"] = lambda users, items: {"recall@20": recalls[run.outcome.epoch - 1]}
     keeper = None if folder is None else Keeper(folder / "kept.safetensors", {"of": kind})
     run = run_of(before=before, keeper=keeper, **options)
+    for one in run.module.parameters() if columns else ():
+        one.data = one.data.T.contiguous().T  # the same numbers, by columns in memory
+        assert not one.is_contiguous()
     return run
 
 

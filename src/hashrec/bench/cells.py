@@ -21,7 +21,8 @@ class Cells:
     """Results by cell, each stored as it ends: a line of JSON in a file that only grows.
 
     A line that a kill has cut short is passed over, and its cell measured again. So is any line
-    that is no cell. Raises UsageError for a place where no file can be.
+    that is no cell. An empty result says that the cell cannot be measured: it is not tried again.
+    Raises UsageError for a place where no file can be.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -63,7 +64,8 @@ class Cells:
     ) -> list[Cell]:
         """Measures and stores those of `cells` that are not there yet, in their order.
 
-        With `stored` none are. Returns those that are there; raises DataError where that is none.
+        With `stored` none are. Returns those that have a result that is not empty; raises DataError
+        where that is none.
         """
         for number, cell in enumerate(cells):
             if not stored and self.get(cell) is None:

@@ -1,19 +1,23 @@
 """Codes: vectors of a few bits a dimension, and the coders that make them without training."""
 
+from hashrec.codes.basis import Basis
 from hashrec.codes.coder import Coder
 from hashrec.codes.codes import Codes
 from hashrec.codes.decoder import Decoder
 from hashrec.codes.floats import FloatCodes
 from hashrec.codes.ints import IntCodes
 from hashrec.codes.packing import pack, unpack
+from hashrec.codes.queries import bring, code_items, code_queries
 from hashrec.codes.rotation import Rotation
 from hashrec.codes.sign import SignCodes
+from hashrec.codes.transform import TransformCodes
 from hashrec.component import Registry
 
-CODERS: Registry[Coder] = Registry("codes", FloatCodes, IntCodes, SignCodes)
+CODERS: Registry[Coder] = Registry("codes", FloatCodes, IntCodes, SignCodes, TransformCodes)
 
 __all__ = [
     "CODERS",
+    "Basis",
     "Coder",
     "Codes",
     "Decoder",
@@ -21,6 +25,10 @@ __all__ = [
     "IntCodes",
     "Rotation",
     "SignCodes",
+    "TransformCodes",
+    "bring",
+    "code_items",
+    "code_queries",
     "pack",
     "unpack",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,13 @@ __all__ = ["Coder", "require_finite"]
 
 
 class Coder(Component):
-    """Options of one way to code vectors. `quantise` codes each row by itself."""
+    """Options of one way to code vectors.
+
+    Attributes:
+        by_row: `quantise` codes each row by itself; others look at all rows, in `encode`.
+    """
+
+    by_row: ClassVar[bool] = True
 
     @property
     def wanted_rotation(self) -> RotationKind:
@@ -29,9 +36,22 @@ class Coder(Component):
         Raises ValueError where a value is NaN or infinite.
         """
 
-    def encode(self, vectors: npt.NDArray[np.float32], seed: int = 0) -> Codes:
-        """Rotate as wanted, with a rotation drawn from `seed`, then quantise."""
-        rotation = Rotation(self.wanted_rotation, vectors.shape[1], seed)
+    def encode(
+        self,
+        vectors: npt.NDArray[np.float32],
+        seed: int = 0,
+        *,
+        queries: npt.NDArray[np.float32] | None = None,
+        turned: RotationKind = "none",
+    ) -> Codes:
+        """Rotate as wanted, with a rotation drawn from `seed`, then quantise.
+
+        Args:
+            queries: (m, dim) float32, such as will be asked; for coders that fit codes to them.
+            turned: the rotation where this coder wants none.
+        """
+        kind = self.wanted_rotation if self.wanted_rotation != "none" else turned
+        rotation = Rotation(kind, vectors.shape[1], seed)
         return self.quantise(rotation.apply(vectors), rotation)
 
 

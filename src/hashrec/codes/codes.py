@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from hashrec.codes.basis import Basis
 from hashrec.codes.decoder import Decoder
 from hashrec.codes.packing import row_bytes, unpack
 from hashrec.codes.rotation import Rotation
@@ -29,7 +30,8 @@ class Codes:
         bits: 1..8, 16 or 32.
         dim: length of the vectors before packing.
         scales: (n,) float32 > = 0, or None where every scale is 1 (and for floats).
-        rotation: the space the vectors live in: these codes are of rotation.apply(vectors).
+        rotation: the space the codes live in, where searches are made: rotation.inverse brings
+            what they decode to back to the encoder's, rotation.apply brings queries here.
         decoder: of packed codes, or None where a level stands for itself.
     """
 
@@ -37,7 +39,7 @@ class Codes:
     bits: int
     dim: int
     scales: npt.NDArray[np.float32] | None
-    rotation: Rotation
+    rotation: Rotation | Basis
     decoder: Decoder | None = None
 
     bit_order: ClassVar[str] = "little"
@@ -70,9 +72,14 @@ class Codes:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of data, scales and decoder, padding included."""
+        """Bytes of data, scales, decoder and basis, padding included."""
         scales = 0 if self.scales is None else self.scales.nbytes
-        return self.data.nbytes + scales + (0 if self.decoder is None else self.decoder.n_bytes)
+        return self.data.nbytes + scales + self.shared_bytes
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes kept once for all rows: of the decoder and the basis."""
+        return (0 if self.decoder is None else self.decoder.n_bytes) + self.rotation.n_bytes
 
     @property
     def bytes_per_row(self) -> int:
@@ -83,7 +90,8 @@ class Codes:
     @property
     def norms(self) -> npt.NDArray[np.float32]:
         """(n,) float32, the Euclidean length of each decoded vector."""
-        norms: npt.NDArray[np.float64] = np.linalg.norm(self.decode().astype(np.float64), axis=1)
+        vectors = self.decode() if isinstance(self.rotation, Rotation) else self.restore()
+        norms: npt.NDArray[np.float64] = np.linalg.norm(vectors.astype(np.float64), axis=1)
         return norms.astype(np.float32)
 
     def take(self, rows: npt.NDArray[np.integer]) -> Codes:
@@ -107,6 +115,7 @@ class Codes:
             levels = self.decoder(levels)
         return levels if self.scales is None else levels * self.scales[:, None]
 
-    def restore(self) -> npt.NDArray[np.float32]:
-        """(n, dim) float32 in the encoder's own space: `decode`, rotated back."""
-        return self.rotation.inverse(self.decode())
+    def restore(self, *, steady: bool = False) -> npt.NDArray[np.float32]:
+        """(n, d) float32 in the encoder's own space: `decode`, brought back. `steady`: see
+        `Rotation`."""
+        return self.rotation.inverse(self.decode(), steady=steady)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from hashrec.codes.products import products
 
 __all__ = ["Rotation", "RotationKind"]
 
@@ -38,21 +40,29 @@ class Rotation:
     dim: int
     seed: int
 
-    def apply(self, vectors: Vectors) -> Vectors:
-        """(n, dim) float32 -> (n, dim) float32."""
+    n_bytes: ClassVar[int] = 0
+
+    def apply(self, vectors: Vectors, *, steady: bool = False) -> Vectors:
+        """(n, dim) float32 -> (n, dim) float32.
+
+        `steady`: no row's bits depend on the rows beside it; slower.
+        """
         if self.kind == "none":
             return vectors
         if self.kind == "orthogonal":
-            return vectors @ _matrix(self.dim, self.seed)
+            return self._times(vectors, _matrix(self.dim, self.seed), steady)
         return _hadamard_rounds(vectors, self._signs(), inverse=False)
 
-    def inverse(self, vectors: Vectors) -> Vectors:
+    def inverse(self, vectors: Vectors, *, steady: bool = False) -> Vectors:
         """Undoes `apply` up to float32 rounding."""
         if self.kind == "none":
             return vectors
         if self.kind == "orthogonal":
-            return vectors @ _matrix(self.dim, self.seed).T
+            return self._times(vectors, _matrix(self.dim, self.seed).T, steady)
         return _hadamard_rounds(vectors, self._signs(), inverse=True)
+
+    def _times(self, vectors: Vectors, matrix: Vectors, steady: bool) -> Vectors:
+        return products(vectors, matrix) if steady else vectors @ matrix
 
     def _signs(self) -> Vectors:
         rng = np.random.default_rng(self.seed)

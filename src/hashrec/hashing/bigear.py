@@ -18,7 +18,11 @@ __all__ = ["BigearCodes"]
 
 class BigearCodes(LearnedCoder):
     """sign(x) mean|x|, the sign passing a bell, and `distillation` times the mean over a user's
-    teacher list of exp(-0.1 rank) softplus(-score), the teacher being the encoder before coding.
+    teacher list of exp(-0.1 rank) softplus(-10 cos).
+
+    The teacher is the encoder as it came: its lists are the unseen items of the largest cosine with
+    the user, items around their mean where `centre` is set. cos is of what the codes decode to, and
+    10 stretches it to the range of a trained dot product.
 
     H. Chen et al., "Learning Binarized Graph Representations with Multi-faceted Quantization
     Reinforcement for Top-K Recommendation", KDD 2022. Its layers side by side, deeper ones

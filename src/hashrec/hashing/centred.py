@@ -17,9 +17,11 @@ __all__ = ["Centred"]
 class Centred(Backbone):
     """Another module whose items are x - m, m the mean of all items at the start.
 
-    u . (x - m) is u . x less a number that is the same for every item of a user, so rankings stay
-    as they are. Losses that push all items together (`ccl` with its margin, say) leave vectors
-    that are mostly m, of which signs would keep little else.
+    u . (x - m) is u . x less a number that is the same for every item of a user, so products rank
+    as before. Cosines do not: under a loss of cosines x and m are of vectors at length one, and
+    cos(u, x - m) = (u . x - u . m) / |x - m| counts items near the mean for more; training goes on
+    from there. Losses that push all items together (`ccl` with its margin, say) leave vectors that
+    are mostly m, of which signs would keep little else.
 
     Attributes:
         unit: vectors are brought to length one first, as a loss of cosines looks at them.
@@ -52,6 +54,10 @@ class Centred(Backbone):
 
     def squares(self, batch: Batch) -> Any:
         return self.inner.squares(batch)
+
+    @property
+    def width(self) -> int:
+        return self.inner.width
 
     def sized(self, x: Any) -> Any:
         """Vectors at the length at which they are compared."""

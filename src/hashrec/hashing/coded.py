@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from hashrec.codes import Codes, Rotation
+from hashrec.codes import Codes, Decoder, Rotation
 from hashrec.hashing.quantisers import Plain, Range, Side, Uniform
 from hashrec.learning import Batch
 from hashrec.training.backbone import Backbone, Seen
 from hashrec.training.batches import Batches
 
-__all__ = ["CodedModule", "CodedSeen", "sides_of", "turn"]
+__all__ = ["CodedModule", "CodedSeen", "Factors", "drawing", "sides_of", "turn"]
+
+Floats = npt.NDArray[np.float32]
+# Vectors of all users and all items -> what their rows are multiplied by.
+Factors = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
 class CodedModule(Backbone):
@@ -47,8 +54,28 @@ class CodedModule(Backbone):
         users, items = self.inner.export()
         return self.user_side.codes(users), self.item_side.codes(items)
 
+    def served(self, factors: Factors) -> tuple[Floats | Codes, Codes]:
+        """Both sides as searches want them; `factors` tell what a loss multiplies their rows by.
+
+        Where all rows of a side have one scale it is not kept a row, and goes to the users, so that
+        scores keep the unit of the loss.
+        """
+        vectors = [side.cpu().numpy() for side in self.export()]
+        by_user, by_item = factors(vectors[0], vectors[1])
+        users, items = self.codes()
+        assert items is not None
+        items, unit = _scaled(items, by_item)
+        if users is None:
+            return vectors[0] * (by_user * np.float32(unit))[:, None], items
+        users, own = _scaled(users, by_user)
+        return _times(users, own * unit), items
+
     def squares(self, batch: Batch) -> Any:
         return self.inner.squares(batch)
+
+    @property
+    def width(self) -> int:
+        return self.inner.width
 
     def refresh(self, epoch: int, epochs: int, batches: Batches) -> None:
         """Called before each of `epochs`, from 0; `batches` gives what it will look at.
@@ -92,6 +119,12 @@ def sides_of(
     return quantised, Uniform(bits, range, estimator, items)
 
 
+def drawing(generator: Any, seed: int, epoch: int, number: int) -> Any:
+    """The generator, where draw `number` (0 or 1) of an epoch begins; seeds go up to 2^63, and
+    torch takes none much larger."""
+    return generator.manual_seed(((seed * 100_003 + epoch) * 2 + number) % 2**63)
+
+
 def turn(inner: Backbone, seed: int) -> bool:
     """A random rotation of all vectors, the one that `Rotation` draws from this seed."""
     dim = inner.item_table.embedding_dim
@@ -99,3 +132,20 @@ def turn(inner: Backbone, seed: int) -> bool:
         Rotation("orthogonal", dim, seed).apply(np.eye(dim, dtype=np.float32))
     )
     return inner.rotate(matrix.to(inner.item_table.weight.device))
+
+
+def _scaled(codes: Codes, factors: Floats) -> tuple[Codes, float]:
+    """Rows times factors, and 1; or without scales where they are all the same, and that."""
+    scales = factors if codes.scales is None else factors * codes.scales
+    if np.ptp(scales) <= 1e-5 * np.abs(scales).max(initial=0.0):
+        return replace(codes, scales=None), float(scales[0])
+    return replace(codes, scales=scales.astype(np.float32)), 1.0
+
+
+def _times(codes: Codes, factor: float) -> Codes:
+    """All rows times one number, which is kept once: in the decoder."""
+    if factor == 1.0:
+        return codes
+    ones, wide = np.ones(codes.dim, np.float32), np.float32(factor)
+    decoder = Decoder(ones, np.zeros_like(ones)) if codes.decoder is None else codes.decoder
+    return replace(codes, decoder=Decoder(decoder.gain * wide, decoder.offset * wide))

@@ -69,9 +69,12 @@ SLOPES: Mapping[str, Callable[[Any], Any]] = {
 def scaled(x: Any, hard: Any, delta: Any) -> Any:
     """The value `hard`; its gradient is g (1 + delta sign(g) (x - hard)), element by element.
 
-    A step against g that would leave the cell is made longer, one that would stay shorter. With
-    delta = 0 it is the straight-through estimator. J. Lee et al., "Network Quantization with
-    Element-wise Gradient Scaling", CVPR 2021, eq. 3; HQ-GNN (RecSys 2023) calls it GSTE.
+    A step against g that leads back to the middle of the cell, hard, is made longer; one that leads
+    away from it, and in the end out of the cell, shorter: at x = 0.3, hard = 0 and delta = 1, g = 1
+    becomes 1.3 and g = -1 becomes -0.7. With delta = 0 it is the straight-through estimator.
+
+    J. Lee et al., "Network Quantization with Element-wise Gradient Scaling", CVPR 2021, eq. 3;
+    HQ-GNN (RecSys 2023) calls it GSTE.
     """
     back: Any = _Scaled.apply(x, hard, delta)
     return back

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +13,15 @@ import numpy.typing as npt
 import torch
 
 from hashrec.codes import Codes
+from hashrec.errors import UsageError
 from hashrec.hashing.centred import Centred
 from hashrec.hashing.coded import CodedModule
 from hashrec.learning import Loss, Source, Task, Training
 from hashrec.threads import threads
 from hashrec.training.backbone import Backbone
 from hashrec.training.batches import Batches, check_sampler
-from hashrec.training.fit import lengths, refresher, teller
+from hashrec.training.everything import precision_of
+from hashrec.training.fit import Trained, lengths, refresher, teller
 from hashrec.training.keeping import Keeper, checksum
 from hashrec.training.loop import Run
 
@@ -30,31 +34,44 @@ Floats = npt.NDArray[np.float32]
 
 
 def learn(
-    task: Task, coder: LearnedCoder, inner: Backbone
+    task: Task, coder: LearnedCoder, trained: Trained
 ) -> tuple[Floats | Codes, Codes, dict[str, Any]]:
     """See `LearnedCoder.learn`."""
     began = time.perf_counter()
     torch.set_num_threads(threads())
-    kept = {name: one.clone() for name, one in inner.state_dict().items()}
-    try:
-        run = _run(task, coder, inner, checksum(kept))
+    with _left_as_it_was(trained.module) as start:
+        run = _run(task, coder, trained, start)
         outcome = run.train()
         module = run.module
         assert isinstance(module, CodedModule)
         module.eval()
-        users, items = _served(module, run.batches.loss, run.batches.source)
-    finally:
-        inner.load_state_dict(kept)
-    facts = {
-        "epochs": outcome.epoch,
-        "seconds": round(time.perf_counter() - began, 3),
-        **module.facts(),
-    }
+        users, items = _served(module, trained.module, coder, run.batches.source)
+        facts = {
+            "epochs": outcome.epoch,
+            "seconds": round(time.perf_counter() - began, 3),
+            **module.facts(),
+        }
     return users, items, facts
 
 
-def _run(task: Task, coder: LearnedCoder, inner: Backbone, start: str) -> Run:
-    loss = coder.loss
+@contextmanager
+def _left_as_it_was(inner: Backbone) -> Iterator[str]:
+    """Gives the checksum of what a module is at; afterwards it is there again: weights, mode and
+    device, and no gradients."""
+    kept = {name: one.clone() for name, one in inner.state_dict().items()}
+    modes = [(part, part.training) for part in inner.modules()]
+    device = inner.item_table.weight.device
+    try:
+        yield checksum(kept)
+    finally:
+        inner.to(device).load_state_dict(kept)
+        inner.zero_grad(set_to_none=True)
+        for part, mode in modes:
+            part.training = mode
+
+
+def _run(task: Task, coder: LearnedCoder, trained: Trained, start: str) -> Run:
+    loss, inner = coder.loss, trained.module
     check_sampler(loss)
     options = _options(task.training, coder, loss)
     source = Source(task.log.matrix, task.log.matrix.column_counts())
@@ -64,24 +81,33 @@ def _run(task: Task, coder: LearnedCoder, inner: Backbone, start: str) -> Run:
     module = coder.build(inner, task).to(options.device)
     again = refresher(task, batches)
 
-    def refresh(trained: Backbone) -> None:
-        assert isinstance(trained, CodedModule)
+    def refresh(now: Backbone) -> None:
+        assert isinstance(now, CodedModule)
         if again is not None:
-            again(trained)
-        trained.refresh(run.outcome.epoch, coder.epochs, batches)
+            again(now)
+        now.refresh(run.outcome.epoch, coder.epochs, batches)
 
-    keeper = None
-    if task.folder is not None:
-        identity = {
-            "codes": coder.to_dict(), "training": options.to_dict(), "seed": task.seed,
-            "data": task.log.fingerprint(), "start": start,
-        }  # fmt: skip
-        keeper = Keeper(task.folder / f"{task.stage}-codes.safetensors", identity)
     run = Run(
-        module, batches, options, coder.epochs, before_epoch=refresh, keeper=keeper,
-        tell=teller(task, "codes"), progress=task.progress,
+        module, batches, options, coder.epochs, before_epoch=refresh,
+        keeper=_keeper(task, coder, trained, options, start), tell=teller(task, "codes"),
+        progress=task.progress, section="codes",
     )  # fmt: skip
     return run
+
+
+def _keeper(
+    task: Task, coder: LearnedCoder, trained: Trained, options: Training, start: str
+) -> Keeper | None:
+    """Refuses checkpoints of anything else. Two encoders may have the same weights at the start
+    and differ in what is no weight: layers, features."""
+    if task.folder is None:
+        return None
+    identity = {
+        "codes": coder.to_dict(), "training": options.to_dict(), "seed": task.seed,
+        "precision": str(precision_of(options.precision, options.device)),
+        "data": task.log.fingerprint(), "start": start, "encoder": dict(trained.identity),
+    }  # fmt: skip
+    return Keeper(task.folder / f"{task.stage}-codes.safetensors", identity)
 
 
 def _options(training: Training, coder: LearnedCoder, loss: Loss) -> Training:
@@ -90,20 +116,25 @@ def _options(training: Training, coder: LearnedCoder, loss: Loss) -> Training:
     return training.model_copy(update=changed)
 
 
-def _served(module: CodedModule, loss: Loss, source: Source) -> tuple[Floats | Codes, Codes]:
+def _served(
+    module: CodedModule, inner: Backbone, coder: LearnedCoder, source: Source
+) -> tuple[Floats | Codes, Codes]:
     """Both sides as searches want them: multiplied by what the loss ranks by."""
-    vectors = [side.cpu().numpy() for side in module.export()]
-    factors = lengths(vectors[0], vectors[1], loss, source)
-    users, items = module.codes()
-    assert items is not None
-    if users is None:
-        return vectors[0] * factors[0][:, None], _scaled(items, factors[1])
-    return _scaled(users, factors[0]), _scaled(items, factors[1])
+    _check_finite(inner.export(), coder)
+    _check_finite(module.export(), coder)
+    return module.served(partial(lengths, loss=coder.loss, source=source))
 
 
-def _scaled(codes: Codes, factors: Floats) -> Codes:
-    """Rows times factors; without scales where they are all the same, which ranks nothing."""
-    scales = factors if codes.scales is None else factors * codes.scales
-    if np.ptp(scales) <= 1e-5 * np.abs(scales).max(initial=0.0):
-        return replace(codes, scales=None)
-    return replace(codes, scales=scales.astype(np.float32))
+def _check_finite(sides: tuple[Any, Any], coder: LearnedCoder) -> tuple[Any, Any]:
+    """Gives back both sides; raises UsageError for vectors that codes have no place for. A length
+    beyond float32 is one, too: brought to length one, such a vector would be zero."""
+    for side, vectors in zip(("user", "item"), sides, strict=True):
+        bad = ~torch.isfinite(torch.linalg.vector_norm(vectors, dim=1))
+        if bool(bad.any()):
+            raise UsageError(
+                f"training ended in {side} vectors that are not finite, or beyond all measure",
+                name=f"{coder.name} codes", expected="vectors of a finite length",
+                got=f"{int(bad.sum())} others",
+                fix=f"take a smaller codes.learning_rate than {coder.learning_rate:g}",
+            )  # fmt: skip
+    return sides

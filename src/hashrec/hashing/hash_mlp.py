@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.nn.functional import leaky_relu, softplus
+from torch.nn.utils import skip_init
 
 from hashrec.codes import Codes, Decoder
 from hashrec.hashing.coded import CodedModule
@@ -32,8 +33,15 @@ class HashMlp(Side):
         super().__init__()
         d, dim = start.shape
         self.estimator = estimator
-        self.first, self.second = nn.Linear(d, hidden), nn.Linear(hidden, hidden)
-        self.third, self.past = nn.Linear(hidden, dim), nn.Linear(d, dim, bias=False)
+        # skip_init: what torch would draw first would come from everybody's generator.
+        self.first, self.second = (
+            skip_init(nn.Linear, d, hidden),
+            skip_init(nn.Linear, hidden, hidden),
+        )
+        self.third, self.past = (
+            skip_init(nn.Linear, hidden, dim),
+            skip_init(nn.Linear, d, dim, bias=False),
+        )
         with torch.no_grad():
             for layer in (self.first, self.second):
                 layer.weight.normal_(std=layer.in_features**-0.5, generator=generator)
@@ -52,10 +60,9 @@ class HashMlp(Side):
         gain, offset = self._decoder()
         return code * gain + offset
 
-    def codes(self, x: Any) -> Codes:
-        with torch.no_grad():
-            bits = self._before(x) >= 0
-            gain, offset = (one.cpu().numpy() for one in self._decoder())
+    def _codes(self, x: Any) -> Codes:
+        bits = self._before(x) >= 0
+        gain, offset = (one.cpu().numpy() for one in self._decoder())
         return packed(bits, 1, decoder=Decoder(gain, offset))
 
     def _before(self, x: Any) -> Any:

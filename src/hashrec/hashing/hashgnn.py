@@ -22,13 +22,14 @@ class HashGnnCodes(LearnedCoder):
 
     Q. Tan et al., "Learning to Hash with Graph Neural Networks for Recommender Systems", WWW 2020:
     a ranking loss on what each row shows, and `reconstruction` times the mean logistic loss of
-    edges and of as many pairs that are none. Open in the paper and ours: W starts as the main
-    directions of the encoder's vectors; every row draws for itself; the ranking loss is `loss`, by
-    default a softmax over all items.
+    edges and of about as many pairs that are none: the users of a batch with its items in an order
+    drawn at every step, without the pairs that are edges. Open in the paper and ours: W starts as
+    the main directions of the encoder's vectors; every row draws for itself; the ranking loss is
+    `loss`, by default a softmax over all items.
 
     Attributes:
         dim: bits of a code. guidance: epochs out of all, as a share, after which rows are always
-            h; before, the probability grows in a line.
+            h; before, the probability grows in a line. The last epoch has h alone in any case.
     """
 
     name: ClassVar[str] = "hashgnn"
@@ -43,4 +44,4 @@ class HashGnnCodes(LearnedCoder):
     def build(self, inner: Backbone, task: Task) -> CodedModule:
         from hashrec.hashing.hash_layer import guided_module
 
-        return guided_module(inner, self, task.seed)
+        return guided_module(inner, self, task)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import cross_entropy, relu
 
-from hashrec.hashing.coded import CodedModule, sides_of, turn
+from hashrec.hashing.coded import CodedModule, drawing, sides_of, turn
 from hashrec.hashing.hessian import delta_of
 from hashrec.hashing.quantisers import Uniform
 from hashrec.learning import Batch
@@ -46,9 +46,7 @@ class HessianAware(CodedModule):
         found = self.inner.export()
         vectors = dict(zip(("user", "item"), found, strict=True))
         for name, side in self._quantisers().items():
-            generator = torch.Generator().manual_seed(
-                (self.seed * 100_003 + epoch) * 2 + (name == "user")
-            )
+            generator = drawing(torch.Generator(), self.seed, epoch, name == "user")
             losses = [
                 self._loss(name, vectors, self._batch(batches, epoch, number), batches)
                 for number in range(self.options.batches)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from hashrec.errors import RecipeError
 from hashrec.hashing.learned import LearnedCoder
 from hashrec.learning import Task
+from hashrec.learning.directau import DirectAU
 
 if TYPE_CHECKING:
     from hashrec.hashing.coded import CodedModule
@@ -43,6 +45,16 @@ class HqCodes(LearnedCoder):
     batches: Annotated[int, Field(ge=1)] = 3
     probed: Annotated[int, Field(ge=1)] = 16
     rotate: bool = True
+
+    @model_validator(mode="after")
+    def _twice(self) -> HqCodes:
+        if self.delta is None and isinstance(self.loss, DirectAU):
+            raise RecipeError(
+                "the Hessian of this loss cannot be had: torch differentiates its distances once",
+                name="codes.loss", expected="another loss, or a fixed codes.delta",
+                got=self.loss.name, fix="take softmax, or set codes.delta to 0",
+            )  # fmt: skip
+        return self
 
     def build(self, inner: Backbone, task: Task) -> CodedModule:
         from hashrec.hashing.hessian_aware import HessianAware

@@ -31,7 +31,8 @@ class LearnedCoder(Coder):
     Attributes:
         users: `float`: item codes meet float users, in training and in searches; `coded`: users
             are coded likewise.
-        centre: code what items have beyond their mean; rankings of float vectors stay as they are.
+        centre: code what items have beyond their mean. Dot products with it rank as before; the
+            cosines of a loss of cosines do not quite, and training goes on from them.
         epochs: of training with codes, after the encoder's own. learning_rate: of Adam at their
             start; it falls along half a cosine.
         loss: made small in them, whatever the encoder was trained for: over all items by default.
@@ -65,7 +66,8 @@ class LearnedCoder(Coder):
         """Trains `encoding.model` with codes, and leaves it as it was.
 
         Returns the users, (n_users, d) float32 or `Codes`; the items' `Codes`; and facts.
-        Raises UsageError for an encoding without anything to train, and for NeuMF.
+        Raises UsageError for an encoding without anything to train, for NeuMF, and where training
+        ends in numbers that are not finite.
         """
         if encoding.model is None:
             raise UsageError(
@@ -79,7 +81,7 @@ class LearnedCoder(Coder):
             )  # fmt: skip
         from hashrec.hashing.fit import learn
 
-        return learn(task, self, encoding.model.module)
+        return learn(task, self, encoding.model)
 
     def quantise(self, vectors: npt.NDArray[np.float32], rotation: Rotation) -> Codes:
         raise UsageError(

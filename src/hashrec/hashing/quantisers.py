@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from hashrec.codes import Codes, Decoder, Rotation, pack
+from hashrec.codes.coder import require_finite
 from hashrec.hashing.estimators import SLOPES, annealed, scaled, sloped
 
 __all__ = ["Plain", "Range", "Side", "Uniform", "packed", "sign", "size_of"]
@@ -35,7 +36,15 @@ class Side(nn.Module):  # type: ignore[misc]
         raise NotImplementedError
 
     def codes(self, x: Any) -> Codes | None:
-        """Codes of (n, d) vectors; None where the side stays float."""
+        """Codes of (n, d) vectors; None where the side stays float.
+
+        Raises ValueError where a number is NaN or infinite, as `Coder.quantise` does.
+        """
+        require_finite(x.detach().cpu().numpy())
+        with torch.no_grad():
+            return self._codes(x)
+
+    def _codes(self, x: Any) -> Codes | None:
         raise NotImplementedError
 
 
@@ -45,7 +54,7 @@ class Plain(Side):
     def forward(self, x: Any) -> Any:
         return x
 
-    def codes(self, x: Any) -> Codes | None:
+    def _codes(self, x: Any) -> Codes | None:
         return None
 
 
@@ -88,11 +97,10 @@ class Uniform(Side):
             out = scaled(inside, level, self.delta / (2 * self.top))
         return out * (bound / self.top)
 
-    def codes(self, x: Any) -> Codes:
-        with torch.no_grad():
-            bound = self.bound(x)
-            code = (self._level(x, bound) + self.top) / 2
-            gain = (bound / self.top).cpu()
+    def _codes(self, x: Any) -> Codes:
+        bound = self.bound(x)
+        code = (self._level(x, bound) + self.top) / 2
+        gain = (bound / self.top).cpu()
         if self.range == "row":
             return packed(code, self.bits, scales=gain[:, 0].numpy())
         wide = gain.expand(x.shape[1]).contiguous().numpy()
@@ -106,6 +114,8 @@ class Uniform(Side):
 
     def _level(self, x: Any, bound: Any) -> Any:
         """Odd integers; what is half way, and both zeros, go up."""
+        if self.bits == 1:  # the rule below takes what is hardly below zero up with it
+            return sign(x)
         code = torch.floor(((x / bound + 1) * self.top + 1) / 2)
         return 2 * code.clamp(0, self.top) - self.top
 

@@ -29,7 +29,8 @@ class SteCodes(LearnedCoder):
         range: whose numbers share a scale: a row's (four bytes each), those of a dimension, or all
             of a table's.
         estimator: what gradient passes the rounding; `dirac`, `fourier` and `tanh` at one bit.
-        rotate: turn all vectors by a random rotation first, where the encoder is linear.
+        rotate: turn all vectors by a random rotation first, where the encoder is linear. Maps to
+            `dim` are turned at the start in any case.
     """
 
     name: ClassVar[str] = "ste"
@@ -44,6 +45,12 @@ class SteCodes(LearnedCoder):
     def _signs_only(self) -> SteCodes:
         if self.bits > 1 and self.estimator in ("dirac", "fourier", "tanh"):
             raise ValueError(f"estimator {self.estimator} is of the sign, so bits must be 1")
+        return self
+
+    @model_validator(mode="after")
+    def _turned(self) -> SteCodes:
+        if self.dim is not None and not self.rotate:
+            raise ValueError("the map to dim dimensions is always turned: leave out rotate, or dim")
         return self
 
     def build(self, inner: Backbone, task: Task) -> CodedModule:

@@ -38,13 +38,15 @@ class Trained:
     """What training gave: float32 vectors of all ids, and JSON-ready facts.
 
     Attributes:
-        module: with the weights that gave them.
+        module: with the weights that gave them. identity: JSON-ready; what was trained: the
+            encoder's options, its table and its features.
     """
 
     users: Floats
     items: Floats
     facts: dict[str, Any]
     module: Backbone
+    identity: Mapping[str, Any]
 
 
 def train(task: Task, dim: int, build: Build, identity: Mapping[str, Any]) -> Trained:
@@ -172,7 +174,7 @@ class _Fit:
             "history": run.outcome.history,
             "buckets": made.fingerprint(),
         }
-        return Trained(users, items, facts, run.module)
+        return Trained(users, items, facts, run.module, self._subject())
 
     def _judge(self, watch: Watch, source: Source) -> Watch:
         loss = self.task.training.loss
@@ -185,13 +187,17 @@ class _Fit:
         if task.folder is None:
             return None
         identity = {
-            **self.identity, "table": task.table.to_dict(), "training": task.training.to_dict(),
+            **self._subject(), "training": task.training.to_dict(),
             "precision": str(precision_of(task.training.precision, task.training.device)),
             "seed": task.seed, "data": log.fingerprint(), "part": part, "stop": stop,
             "valid": None if valid is None else valid.fingerprint(),
-            "features": {side: _digest(given) for side, given in task.features.items()},
         }  # fmt: skip
         return Keeper(task.folder / f"{task.stage}-{part}.safetensors", identity)
+
+    def _subject(self) -> dict[str, Any]:
+        """What is trained, on whatever data."""
+        features = {side: _digest(given) for side, given in self.task.features.items()}
+        return {**self.identity, "table": self.task.table.to_dict(), "features": features}
 
 
 def ranking(users: Floats, items: Floats, loss: Loss, source: Source) -> tuple[Floats, Floats]:

@@ -100,11 +100,13 @@ class Keeper:
 
 
 def checksum(tensors: Mapping[str, Any]) -> str:
-    """SHA-256 of all tensors' bytes, in the order of their names."""
+    """SHA-256 of all tensors' bytes, in the order of their names, wherever they lie."""
     from torch import uint8
 
     found = hashlib.sha256()
     for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
         found.update(name.encode())
-        found.update(tensors[name].reshape(-1).view(uint8).numpy())
+        # A lone number counts as contiguous whatever its stride, but is not seen as bytes.
+        found.update(flat.as_strided(flat.shape, (1,)).view(uint8).numpy())
     return found.hexdigest()

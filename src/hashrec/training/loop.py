@@ -62,6 +62,7 @@ class Run:
         watch: (users, items) vectors -> metrics with `recall@20`; None: nobody looks.
         before_epoch: called with the module, to refresh what batches draw from.
         keeper: where checkpoints go. tell: told of every event, a JSON-ready mapping.
+        section: of the recipe, whose learning rate this is; for messages.
     """
 
     module: Backbone
@@ -73,6 +74,7 @@ class Run:
     keeper: Keeper | None = None
     tell: Callable[[Event], None] = lambda event: None
     progress: Progress = SILENT
+    section: str = "training"
 
     def __post_init__(self) -> None:
         self.outcome = Outcome()
@@ -111,6 +113,8 @@ class Run:
             outcome.seconds += time.perf_counter() - began
             if self.before_epoch is None and time.monotonic() > self._kept + _KEEP_EVERY:
                 self._keep()
+        if epoch + 1 == self.stop:
+            self._check_finite(epoch)
         mean = outcome.loss / len(self.batches)
         outcome.epoch, outcome.step, outcome.loss = epoch + 1, 0, 0.0
         self.tell({"event": "epoch", "epoch": epoch + 1, "loss": mean,
@@ -178,15 +182,31 @@ class Run:
         self._keep()
 
     def _diverged(self, epoch: int, step: int, value: float) -> UsageError:
-        hint = f"take a smaller training.learning_rate than {self.options.learning_rate:g}"
+        hint = self._slower
         if epoch == 0 and step < self.options.accumulate:  # no rate has moved anything yet
-            hint = "check the other settings of training.loss and of the encoder, and the data"
+            hint = f"check the other settings of {self.section}.loss and of the encoder, and the "
+            hint += "data"
         return UsageError(
             f"the loss became {value} at step {step + 1} of epoch {epoch + 1}",
             name=f"loss {self.batches.loss.name}",
             expected="a finite number",
             fix=hint,
         )
+
+    def _check_finite(self, epoch: int) -> None:
+        """Raises UsageError for weights that are no numbers: after the last step there is no loss
+        that would show them."""
+        for name, one in self._named.items():
+            if not bool(torch.isfinite(one).all()):
+                raise UsageError(
+                    f"weights became infinite or no numbers in epoch {epoch + 1}", name=name,
+                    expected="finite numbers", fix=self._slower,
+                )  # fmt: skip
+
+    @property
+    def _slower(self) -> str:
+        rate = self.options.learning_rate
+        return f"take a smaller {self.section}.learning_rate than {rate:g}"
 
     # --- checkpoints --------------------------------------------------------------------------
 
@@ -214,12 +234,22 @@ class Run:
                 one.copy_(kept.tensors[f"now.{name}"])
                 if f"adam.{name}.step" in kept.tensors:
                     state = {key: kept.tensors[f"adam.{name}.{key}"] for key in _ADAM}
-                    self._adam.state[one] = {key: on.to(one.device) for key, on in state.items()}
+                    self._adam.state[one] = {key: _beside(one, on) for key, on in state.items()}
                 if f"grad.{name}" in kept.tensors:
-                    one.grad = kept.tensors[f"grad.{name}"].to(one.device)
+                    one.grad = _beside(one, kept.tensors[f"grad.{name}"])
                 if f"best.{name}" in kept.tensors:
                     self._best[name] = kept.tensors[f"best.{name}"].to(one.device)
         self.progress.note(
             f"going on after epoch {self.outcome.epoch}, step {self.outcome.step}: "
             f"{self.keeper.path if self.keeper else ''}"
         )
+
+
+def _beside(one: Any, kept: Any) -> Any:
+    """A kept tensor on the parameter's device, and laid out in memory as the parameter is.
+
+    Checkpoints keep rows; fused Adam walks memory in its own order, whatever the strides are.
+    """
+    if kept.shape != one.shape:  # Adam's count of steps
+        return kept.to(one.device)
+    return torch.empty_like(one, dtype=kept.dtype, requires_grad=False).copy_(kept)
