@@ -865,3 +865,43 @@ def test_transform_codes_beside_every_kind_of_user(more: dict[str, Any], tmp_pat
     assert again.recommend([user], k=5).equals(whole.filter(pc.equal(whole["user"], user)))
     near = again.similar(train.items.array.to_pylist()[:4], k=3)
     assert 0 < near["score"][0].as_py() <= 1 + 1e-6
+
+
+def test_a_second_stage_ranks_candidates_anew(tmp_path: Path) -> None:
+    log = planted(120, 90, communities=5, degree=12, noise=0.1, seed=4).interactions
+    train, test = log.split(UserSplit(test=0.2, seed=0))
+    base = {"encoder": {"name": "spectral", "dim": 16}, "users": "stored"}
+    made = {}
+    for name, more in (("codes", {}), ("both", {"rerank": 40}), ("float", {"codes": "float"}),
+                       ("signs", {"rerank": 40, "rerank_codes": "sign"})):  # fmt: skip
+        made[name] = Recommender(Recipe.from_dict({**base, **more})).fit(train)
+    recall = {name: model.evaluate(test).metrics["recall@20"] for name, model in made.items()}
+    assert recall["codes"] < recall["both"] <= recall["float"] * 1.02
+    alone = made["both"].evaluate(test, rerank=False).metrics["recall@20"]
+    assert alone == recall["codes"] == pytest.approx(recall["signs"], abs=1e-9)
+    sizes = made["both"].fitted.sizes()
+    assert sizes["bytes_per_item"] == 6 and sizes["second_bytes"] == 90 * 16 * 2 + 120 * 16 * 4
+    made["both"].save(tmp_path / "m")
+    again = hr.load(tmp_path / "m", verify=True)
+    whole = again.recommend(k=5)
+    assert whole.equals(made["both"].recommend(k=5))
+    user = whole["user"][35].as_py()
+    assert again.recommend([user], k=5).equals(whole.filter(pc.equal(whole["user"], user)))
+    # A threshold is one of codes: their scores and their items.
+    low = float(made["codes"].recommend([user], k=3)["score"][2].as_py())
+    same = [made[name].recommend([user], threshold=low) for name in ("codes", "both")]
+    assert same[0].equals(same[1]) and len(same[0]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rerank": 10}, "a second stage needs stored users, and these are computed"),
+        ({"rerank": -1}, "rerank"),
+        ({"rerank_codes": "transform"}, "keeps each vector by itself.*got transform"),
+        ({"rerank_codes": "ste"}, "keeps each vector by itself.*got ste"),
+    ],
+)
+def test_second_stages_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        Recipe.from_dict(options)

@@ -18,7 +18,15 @@ from hashrec.encoders import FoldIn
 from hashrec.interactions import Ids
 from hashrec.recipe import Recipe
 
-__all__ = ["Fitted"]
+__all__ = ["Fitted", "Second"]
+
+
+@dataclass(frozen=True, eq=False)
+class Second:
+    """Vectors of a second stage: items, and users in the same space."""
+
+    items: Codes
+    users: Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +39,7 @@ class Fitted:
         item_codes: in their own space. user_codes: as `code_queries` leaves them, or None where
             users are computed.
         fold_in: how a history becomes a vector, or None where the encoder has no way.
+        second: what ranks the best items by codes anew, where the recipe wants that.
         facts: JSON-ready things worth keeping: counts, metrics and times of the fit.
     """
 
@@ -42,6 +51,7 @@ class Fitted:
     user_codes: Codes | None
     fold_in: FoldIn | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    second: Second | None = None
 
     def __post_init__(self) -> None:
         users = self.seen.n_rows if self.user_codes is None else len(self.user_codes)
@@ -49,6 +59,12 @@ class Fitted:
             raise ValueError(f"{len(self.users)} users, {users} vectors, {self.seen.n_rows} rows")
         if not len(self.items) == self.seen.n_columns == len(self.item_codes):
             raise ValueError(f"{len(self.items)} items, {len(self.item_codes)} vectors")
+        if (self.second is None) is (self.recipe.rerank > 0):
+            raise ValueError(f"rerank is {self.recipe.rerank}, and the second stage says otherwise")
+        if self.second is not None:
+            found = len(self.second.users), len(self.second.items)
+            if found != (len(self.users), len(self.items)):
+                raise ValueError(f"a second stage of {found[0]} users and {found[1]} items")
 
     @cached_property
     def item_degrees(self) -> npt.NDArray[np.int64]:
@@ -96,10 +112,17 @@ class Fitted:
             "shared_bytes": self.item_codes.shared_bytes,
             "item_bytes": self.item_codes.n_bytes,
             "user_bytes": 0 if users is None else users.n_bytes,
+            "second_bytes": sum(codes.n_bytes for codes in self._second().values()),
             "seen_bytes": sum(array.nbytes for array in _seen_arrays(self.seen).values()),
             "table_rows": learned.get("table_rows", 0),
             "table_bytes": learned.get("table_bytes", 0),
         }
+
+    def _second(self) -> dict[str, Codes]:
+        """Both sides of the second stage, by the names of their arrays; nothing without one."""
+        if self.second is None:
+            return {}
+        return {"second_item": self.second.items, "second_user": self.second.users}
 
     def save(self, path: str | Path) -> dict[str, int]:
         """Writes the model folder; returns the bytes of each file."""
@@ -112,6 +135,7 @@ class Fitted:
             },
             "item_codes": _described(self.item_codes),
             "user_codes": None if self.user_codes is None else _described(self.user_codes),
+            "second": {side: _described(codes) for side, codes in self._second().items()},
             "fold_in": None if self.fold_in is None else vars(self.fold_in),
             "sizes": self.sizes(),
             "facts": dict(self.facts),
@@ -119,6 +143,8 @@ class Fitted:
         arrays = _code_arrays("item", self.item_codes)
         if self.user_codes is not None:
             arrays |= _code_arrays("user", self.user_codes)
+        for side, codes in self._second().items():
+            arrays |= _code_arrays(side, codes)
         return write_model(
             path, header, arrays, _seen_arrays(self.seen), self.users.array, self.items.array
         )
@@ -139,8 +165,16 @@ class Fitted:
             None if described is None else _codes_from("user", described, stored.arrays),
             None if header["fold_in"] is None else FoldIn(**header["fold_in"]),
             header["facts"],
+            _second_from(header.get("second", {}), stored.arrays),  # absent from older folders
         )
         return fitted, stored
+
+
+def _second_from(described: Mapping[str, Any], arrays: Arrays) -> Second | None:
+    if not described:
+        return None
+    sides = ("second_item", "second_user")
+    return Second(*(_codes_from(side, described[side], arrays) for side in sides))
 
 
 def _described(codes: Codes) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _REGISTRIES: Mapping[str, Registry[Any]] = {
     "encoder": ENCODERS,
     "codes": CODES,
     "user_codes": CODES,
+    "rerank_codes": CODES,
     "holdout": SPLITS,
 }
 # Sections of one kind each: options without a name.
@@ -46,6 +47,8 @@ class Recipe(Component):
             own user vectors are coded and kept; `auto`: stored where users were learned.
         user_codes: how user vectors are coded before they meet the items: float by default; with
             `sign`, both sides are bits and searches are several times faster.
+        rerank: so many of the best items by codes are ranked anew by second vectors, those that
+            the codes were made of; 0: none. rerank_codes: how these are kept, row by row.
         holdout: the split that measures a fit where no test part is given.
     """
 
@@ -59,6 +62,8 @@ class Recipe(Component):
     codes: Coder = SignCodes()
     users: Literal["auto", "computed", "stored"] = "auto"
     user_codes: Coder = FloatCodes()
+    rerank: Annotated[int, Field(ge=0)] = 0
+    rerank_codes: Coder = FloatCodes(bits=16)
     holdout: Split = UserSplit(test=0.2)
 
     @field_validator(*_REGISTRIES, mode="before")
@@ -109,6 +114,20 @@ class Recipe(Component):
             )  # fmt: skip
         return self
 
+    @model_validator(mode="after")
+    def _a_second_stage_has_vectors_of_both_sides(self) -> Recipe:
+        if not self.rerank_codes.by_row or isinstance(self.rerank_codes, LearnedCoder):
+            raise RecipeError(
+                "the second stage keeps each vector by itself", name="rerank_codes",
+                expected="float, int or sign", got=self.rerank_codes.name,
+            )  # fmt: skip
+        if self.rerank and self.users_are_computed:
+            raise RecipeError(
+                "a second stage needs stored users, and these are computed", name="rerank",
+                got=str(self.rerank), fix='set users to "stored"',
+            )  # fmt: skip
+        return self
+
     @property
     def users_are_computed(self) -> bool:
         """What `users` says; `auto` stores what was learned."""
@@ -141,7 +160,9 @@ class Recipe(Component):
 
     def full_precision(self) -> Recipe:
         """The same recipe without any rounding: what codes are measured against."""
-        return self.model_copy(update={"codes": FloatCodes(), "user_codes": FloatCodes()})
+        return self.model_copy(
+            update={"codes": FloatCodes(), "user_codes": FloatCodes(), "rerank": 0}
+        )
 
 
 def _named(section: str, value: Any) -> Any:

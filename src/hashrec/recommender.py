@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashrec import search
 from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes, code_items, code_queries
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
 from hashrec.evaluation import Ranking, Report, evaluate
-from hashrec.fitted import Fitted
-from hashrec.hashing import LearnedCoder
+from hashrec.fitted import Fitted, Second
+from hashrec.hashing import Learned, LearnedCoder
 from hashrec.interactions import Heldout, Ids, Interactions
 from hashrec.learning import Task
 from hashrec.learning.task import Watch
@@ -128,28 +129,20 @@ class Recommender:
         """
         began = time.perf_counter()
         recipe = self.recipe
-        learned: dict[str, Any] = {}
-        users: Codes | None
         if isinstance(recipe.codes, LearnedCoder):
             task = Task(
                 train, recipe.seed, recipe.table, recipe.training, finder=hardest, folder=folder,
                 stage=stage, listeners=tuple(listeners), progress=progress,
             )  # fmt: skip
-            given, items, learned = recipe.codes.learn(task, encoding)
-            users = given if isinstance(given, Codes) else None
-            if users is None:
-                users = code_queries(
-                    recipe.user_codes, given, items.rotation, recipe.seed, encoding.items
-                )
+            made = recipe.codes.learn(task, encoding)
         else:
-            users, items = self._quantised(encoding)
-        if recipe.users_are_computed:
-            users = None
+            made = self._quantised(encoding)
+        users = None if recipe.users_are_computed else self._coded_users(made)
         spent = {**(seconds or {}), "code": time.perf_counter() - began}
         facts = {
             "fingerprint": train.fingerprint(),
             "encoder": dict(encoding.facts),
-            **({"codes": learned} if learned else {}),
+            **({"codes": made.facts} if made.facts else {}),
             "seconds": spent,
         }
         self._become(
@@ -158,33 +151,43 @@ class Recommender:
                 train.users,
                 train.items,
                 train.matrix,
-                items,
+                made.items,
                 users,
                 encoding.fold_in,
                 facts,
+                self._second(*made.numbers) if recipe.rerank else None,
             )
         )
         return self
 
-    def _quantised(self, encoding: Encoding) -> tuple[Codes | None, Codes]:
-        """Codes without training; users are brought to where the items' codes live."""
+    def _quantised(self, encoding: Encoding) -> Learned:
+        """Codes without training."""
         recipe = self.recipe
         items = code_items(
             recipe.codes, encoding.items, recipe.seed, encoding.users,
             turned=recipe.user_codes.wanted_rotation,
         )  # fmt: skip
-        if recipe.users_are_computed:
-            return None, items
-        users = code_queries(
-            recipe.user_codes, encoding.users, items.rotation, recipe.seed, encoding.items
+        return Learned(encoding.users, items, (encoding.users, encoding.items), {})
+
+    def _coded_users(self, made: Learned) -> Codes:
+        if isinstance(made.users, Codes):
+            return made.users
+        space, met = made.items.rotation, made.numbers[1]
+        return code_queries(self.recipe.user_codes, made.users, space, self.recipe.seed, met)
+
+    def _second(self, users: Vectors, items: Vectors) -> Second:
+        coder = self.recipe.rerank_codes
+        space = Rotation(coder.wanted_rotation, items.shape[1], self.recipe.seed)
+        return Second(
+            coder.quantise(space.apply(items), space),
+            FloatCodes().quantise(space.apply(users), space),
         )
-        return users, items
 
     def _become(self, fitted: Fitted) -> None:
         self._fitted = fitted
         self.recipe = fitted.recipe
-        self.__dict__.pop("_index", None)
-        self.__dict__.pop("_cosines", None)
+        for index in ("_index", "_second_index", "_cosines"):
+            self.__dict__.pop(index, None)
 
     def with_facts(self, **facts: Any) -> Recommender:
         """The same model with more facts for its manifest."""
@@ -220,9 +223,15 @@ class Recommender:
         Returns a pyarrow table: user, item, score (float32), rank (int32, from 1).
         """
         rows = self._positions(self.fitted.users, users, "user", unknown)
-        queries = self.fitted.queries(rows)
         seen = self.fitted.seen.take(rows) if filter_seen else None
-        found = self._find(queries, k, threshold, seen, progress)
+        found: TopK | Hits
+        if threshold is None:
+            found = self._best(rows, k, seen, progress)
+        else:
+            queries = self.fitted.queries(rows)
+            found = self._index.search_threshold(
+                queries, threshold, exclude=seen, progress=progress
+            )
         return self._table("user", self.fitted.users.take(rows), found)
 
     def recommend_history(
@@ -266,9 +275,11 @@ class Recommender:
         k: Sequence[int] = (20,),
         *,
         protocol: str = "lightgcn",
+        rerank: bool = True,
         progress: Progress = SILENT,
     ) -> Report:
-        """Ranks all unseen items for every user with test items, and measures.
+        """Ranks all unseen items for every user with test items, and measures; without `rerank` by
+        codes alone, where a second stage is there.
 
         Test items unknown to the model count as misses; unknown test users cannot be ranked and
         are left out. Raises DataError where no user is left.
@@ -283,7 +294,7 @@ class Recommender:
                 fix="check that train and test use the same ids",
             )
         queries, seen = fitted.queries(rows), fitted.seen.take(rows)
-        found = self._index.search(queries, max(k, default=1), exclude=seen, progress=progress)
+        found = self._best(rows, max(k, default=1), seen, progress, rerank=rerank)
         truth = held.truth.take(rows)
         report = evaluate(
             self._ranking(found, max(k, default=1), queries, seen, truth),
@@ -328,6 +339,11 @@ class Recommender:
         return open_index(self.fitted.item_codes)
 
     @cached_property
+    def _second_index(self) -> Index:
+        assert self.fitted.second is not None
+        return open_index(self.fitted.second.items)
+
+    @cached_property
     def _cosines(self) -> Index:
         return open_index(_unit(self.fitted.item_codes))
 
@@ -344,6 +360,23 @@ class Recommender:
             found = ids.positions(raw)
             return found[found >= 0].astype(np.int64)
         return ids.require(raw, kind).astype(np.int64)
+
+    def _best(
+        self,
+        rows: npt.NDArray[np.int64],
+        k: int,
+        seen: Csr | None,
+        progress: Progress,
+        *,
+        rerank: bool = True,
+    ) -> TopK:
+        """The k best items of known users, by one stage or two."""
+        fitted, queries = self.fitted, self.fitted.queries(rows)
+        if fitted.second is None or not rerank:
+            return self._index.search(queries, k, exclude=seen, progress=progress)
+        depth = max(k, fitted.recipe.rerank)
+        found = self._index.search(queries, depth, exclude=seen, progress=progress)
+        return search.rerank(found, self._second_index, fitted.second.users.take(rows), k)
 
     def _find(
         self, queries: Codes, k: int, threshold: float | None, seen: Csr | None, progress: Progress

@@ -204,10 +204,15 @@ def _measure(
     job: Job,
     progress: Progress,
 ) -> dict[str, Any]:
-    """The model's metrics, and under `full_precision` those of the vectors it was coded from."""
+    """The model's metrics, and under `full_precision` those of the vectors it was coded from;
+    where it ranks in two stages, under `codes_alone` those of the first."""
     coded = model.evaluate(test, job.ks, protocol=job.protocol, progress=progress)
     floats = Recommender(job.recipe.full_precision()).code(train, encoding)
     exact = floats.evaluate(test, job.ks, protocol=job.protocol, progress=progress)
+    alone: dict[str, Any] = {}
+    if job.recipe.rerank:
+        found = model.evaluate(test, job.ks, protocol=job.protocol, rerank=False, progress=progress)
+        alone = {"codes_alone": found.metrics}
     held = model.heldout(test)
     repeated = _repeated(held.truth, model.fitted.seen)
     if repeated:
@@ -217,6 +222,7 @@ def _measure(
         "unknown_test_users": held.unknown_users,
         "unknown_test_items": held.unknown_items,
         "repeated_test_interactions": repeated,
+        **alone,
         "full_precision": {
             **exact.metrics,
             "bytes_per_item": floats.fitted.item_codes.bytes_per_row,

@@ -231,3 +231,21 @@ def test_vectors_alone_are_not_enough(encodings: dict[str, Encoding]) -> None:
     bare = Encoding(encodings["mf"].users, encodings["mf"].items, None)
     with pytest.raises(UsageError, match="this one does not train"):
         Recommender(recipe("mf", "ste")).code(TRAIN, bare)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_numbers_rank_what_codes_found(encodings: dict[str, Encoding], name: str) -> None:
+    """With all items as candidates, the second stage alone decides: half precision of numbers."""
+    options_ = options(name, epochs=10)
+    made = recipe("lightgcn", options_, rerank=TRAIN.n_items, rerank_codes={"bits": 32})
+    model = Recommender(made).code(TRAIN, encodings["lightgcn"])
+    second = model.fitted.second
+    assert second is not None
+    both = model.evaluate(TEST, [10]).metrics["recall@10"]
+    alone = model.evaluate(TEST, [10], rerank=False).metrics["recall@10"]
+    scores = second.users.decode().astype(np.float64) @ second.items.decode().T
+    user = 3
+    scores[user, model.fitted.seen.row(user)] = -np.inf
+    found = model.recommend([model.fitted.users.array[user].as_py()], k=4)["score"].to_numpy()
+    assert found == pytest.approx(np.sort(scores[user])[::-1][:4], rel=1e-5)
+    assert both > alone - 0.02

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec.bench.cells import Cells
-from hashrec.bench.frontier import fingerprint
+from hashrec.bench.frontier import fingerprint, identity, recipe_of
 from hashrec.bench.subject import subject
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.interactions import Interactions
 from hashrec.progress import Progress
-from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender
 from hashrec.search import Hits, open_index
 
@@ -90,7 +88,7 @@ def bench_hashlgn(
     cells, name = Cells(store), fingerprint(train, test)
     bench = _Bench(train, test, progress)
     asked = [
-        Cell(name, method, seed + number, json.dumps(_options(codes, quick, device)))
+        Cell(name, method, seed + number, identity(_options(codes, quick, device)))
         for number in range(1 if quick else repeats)
         for method, codes in _METHODS.items()
     ]
@@ -120,7 +118,7 @@ class _Bench:
         return {}
 
     def measured(self, cell: Cell) -> dict[str, Any]:
-        recipe = Recipe.from_dict({**json.loads(cell.options), "seed": cell.seed})
+        recipe = recipe_of(cell)
         if cell.seed not in self._teachers:
             self._teachers.clear()
             teacher = Recommender(recipe.full_precision())

@@ -12,13 +12,14 @@ import numpy.typing as npt
 __all__ = ["RIVALS", "available", "itq", "rabitq"]
 
 Floats = npt.NDArray[np.float32]
-# (n, d) items -> what their codes decode to, (n, d), and bytes an item. None: not at this d.
-Rival = Callable[[Floats, int], tuple[Floats, float] | None]
+# (n, d) items -> what their codes decode to, (n, d); bytes an item; and bytes kept once for all:
+# codebooks, matrices, bounds. None: not at this d.
+Rival = Callable[[Floats, int], tuple[Floats, float, int] | None]
 
 _ITQ_STEPS = 50
 
 
-def itq(items: Floats, seed: int) -> tuple[Floats, float]:
+def itq(items: Floats, seed: int) -> tuple[Floats, float, int]:
     """sign(x R) with the rotation R that brings signs nearest to the numbers, and the norm.
 
     Y. Gong and S. Lazebnik, "Iterative Quantization", CVPR 2011: B = sign(X R) and R the orthogonal
@@ -33,10 +34,10 @@ def itq(items: Floats, seed: int) -> tuple[Floats, float]:
         u, _, vt = np.linalg.svd(unit.T @ np.where(unit @ turn >= 0, 1, -1).astype(np.float32))
         turn = (u @ vt).astype(np.float32)
     bits = np.where(unit @ turn >= 0, 1, -1).astype(np.float32)
-    return (bits * (norms / d**0.5)) @ turn.T, -(-d // 8) + 4
+    return (bits * (norms / d**0.5)) @ turn.T, -(-d // 8) + 4, turn.nbytes
 
 
-def rabitq(items: Floats, seed: int) -> tuple[Floats, float]:
+def rabitq(items: Floats, seed: int) -> tuple[Floats, float, int]:
     """Signs of randomly turned vectors around their mean, scaled so that products are unbiased.
 
     J. Gao and C. Long, "RaBitQ", SIGMOD 2024: o = c + r, r turned by P, b = sign(P r) / sqrt(d),
@@ -49,14 +50,15 @@ def rabitq(items: Floats, seed: int) -> tuple[Floats, float]:
     around = (items - centre) @ turn.astype(np.float32)
     bits = np.where(around >= 0, 1, -1).astype(np.float32)
     scale = np.square(around).sum(1) / np.maximum(np.abs(around).sum(1), 1e-12)
-    return centre + (bits * scale[:, None]) @ turn.astype(np.float32).T, -(-d // 8) + 4
+    decoded = centre + (bits * scale[:, None]) @ turn.astype(np.float32).T
+    return decoded, -(-d // 8) + 4, centre.nbytes  # P is drawn again from its seed
 
 
 def _faiss(factory: str) -> Rival:
     """An index of faiss by its factory string; `{m}`: as many sub-quantisers as there are bytes in
     a bit a dimension."""
 
-    def rival(items: Floats, seed: int) -> tuple[Floats, float] | None:
+    def rival(items: Floats, seed: int) -> tuple[Floats, float, int] | None:
         import faiss
 
         d = items.shape[1]
@@ -65,7 +67,9 @@ def _faiss(factory: str) -> Rival:
         index = faiss.index_factory(d, factory.format(m=d // 8), faiss.METRIC_INNER_PRODUCT)
         index.train(items)
         index.add(items)
-        return index.reconstruct_n(0, len(items)), float(index.sa_code_size())
+        size = index.sa_code_size()
+        shared = len(faiss.serialize_index(index)) - len(items) * size
+        return index.reconstruct_n(0, len(items)), float(size), shared
 
     return rival
 

@@ -114,6 +114,9 @@ def _show(outcome: Outcome, options: argparse.Namespace) -> None:
         head = ["", "float 32 bit", f"{outcome.model.recipe.codes.name} {codes.bits} bit"]
         rows: list[list[Any]] = [[key, full[key], result[key]] for key in result if "@" in key]
         rows.append(["bytes an item", full["bytes_per_item"], result["bytes_per_item"]])
+        if "codes_alone" in result:
+            head.append("without the second stage")
+            rows = [[*row, result["codes_alone"].get(row[0], "")] for row in rows]
         print_table(head, rows)
         if result.get("refitted"):
             print("the model written was fitted again on everything")

@@ -19,7 +19,7 @@ def draw_frontier(rows: Sequence[Mapping[str, Any]], learned: Sequence[str]) -> 
     Args:
         rows: of the benchmark. learned: the methods that are.
     """
-    points = [(float(row["bytes_per_item"]), float(row["recall@20"])) for row in rows]
+    points = [(float(row["item_bytes"]), float(row["recall@20"])) for row in rows]
     across, up = axes(points, log_up=False)
     parts = [frame(across, up, "Recall against bytes", "bytes an item", "recall@20")]
     best = sorted((point, row) for point, row in zip(points, rows, strict=True) if row["pareto"])

@@ -8,6 +8,7 @@ from hashrec.hashing.hashgnn import HashGnnCodes
 from hashrec.hashing.hashlgn import HashLgnCodes
 from hashrec.hashing.hq import HqCodes
 from hashrec.hashing.learned import LearnedCoder
+from hashrec.hashing.outcome import Learned
 from hashrec.hashing.ste import SteCodes
 from hashrec.hashing.tuned import TunedCodes
 
@@ -24,6 +25,7 @@ __all__ = [
     "HashGnnCodes",
     "HashLgnCodes",
     "HqCodes",
+    "Learned",
     "LearnedCoder",
     "SteCodes",
     "TunedCodes",

@@ -70,6 +70,11 @@ class CodedModule(Backbone):
         users, own = _scaled(users, by_user)
         return _times(users, own * unit), items
 
+    def numbers(self) -> tuple[Any, Any]:
+        """(n_users, e) and (n_items, e) what the codes were made of, not rounded."""
+        users, items = self.inner.export()
+        return users, items
+
     def squares(self, batch: Batch) -> Any:
         return self.inner.squares(batch)
 

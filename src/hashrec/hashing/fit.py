@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashrec.codes import Codes
 from hashrec.errors import UsageError
 from hashrec.hashing.centred import Centred
-from hashrec.hashing.coded import CodedModule
+from hashrec.hashing.coded import CodedModule, Factors
+from hashrec.hashing.outcome import Learned
 from hashrec.learning import Loss, Source, Task, Training
 from hashrec.threads import threads
 from hashrec.training.backbone import Backbone
@@ -33,9 +33,7 @@ __all__ = ["learn"]
 Floats = npt.NDArray[np.float32]
 
 
-def learn(
-    task: Task, coder: LearnedCoder, trained: Trained
-) -> tuple[Floats | Codes, Codes, dict[str, Any]]:
+def learn(task: Task, coder: LearnedCoder, trained: Trained) -> Learned:
     """See `LearnedCoder.learn`."""
     began = time.perf_counter()
     torch.set_num_threads(threads())
@@ -45,13 +43,17 @@ def learn(
         module = run.module
         assert isinstance(module, CodedModule)
         module.eval()
-        users, items = _served(module, trained.module, coder, run.batches.source)
+        _check_finite(trained.module.export(), coder)
+        _check_finite(module.export(), coder)
+        factors = partial(lengths, loss=coder.loss, source=run.batches.source)
+        users, items = module.served(factors)
+        numbers = _sized(module.numbers(), factors)
         facts = {
             "epochs": outcome.epoch,
             "seconds": round(time.perf_counter() - began, 3),
             **module.facts(),
         }
-    return users, items, facts
+    return Learned(users, items, numbers, facts)
 
 
 @contextmanager
@@ -116,13 +118,11 @@ def _options(training: Training, coder: LearnedCoder, loss: Loss) -> Training:
     return training.model_copy(update=changed)
 
 
-def _served(
-    module: CodedModule, inner: Backbone, coder: LearnedCoder, source: Source
-) -> tuple[Floats | Codes, Codes]:
-    """Both sides as searches want them: multiplied by what the loss ranks by."""
-    _check_finite(inner.export(), coder)
-    _check_finite(module.export(), coder)
-    return module.served(partial(lengths, loss=coder.loss, source=source))
+def _sized(sides: tuple[Any, Any], factors: Factors) -> tuple[Floats, Floats]:
+    """Vectors multiplied by what the loss ranks by."""
+    users, items = (side.cpu().numpy() for side in sides)
+    by_user, by_item = factors(users, items)
+    return users * by_user[:, None], items * by_item[:, None]
 
 
 def _check_finite(sides: tuple[Any, Any], coder: LearnedCoder) -> tuple[Any, Any]:

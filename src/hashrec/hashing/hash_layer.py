@@ -110,6 +110,15 @@ class _Guided(CodedModule):
                 side.share = share_of_codes(epoch, epochs, self.options.guidance)
                 drawing(side.generator, self.seed, epoch, number)
 
+    def numbers(self) -> tuple[Any, Any]:
+        """z of both sides, which are trained beside the codes."""
+        with torch.no_grad():
+            found = [
+                side.continuous(x) if isinstance(side, GuidedLayer) else side(x)
+                for side, x in zip(self._sides(), self.inner.export(), strict=True)
+            ]
+        return found[0], found[1]
+
     def strangers(self, users: Any, items: Any) -> tuple[Any, Any]:
         """Another of `items` for each of (P,) users, drawn as often as they occur; and which of
         these pairs are no interaction."""

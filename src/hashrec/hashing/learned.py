@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from hashrec.codes import Coder, Codes, Rotation
 from hashrec.encoders import Encoding
 from hashrec.errors import RecipeError, UsageError
+from hashrec.hashing.outcome import Learned
 from hashrec.learning import LOSSES, Loss, Task
 from hashrec.learning.ccl import Ccl
 from hashrec.learning.sampled_ccl import SampledCcl
@@ -62,10 +63,9 @@ class LearnedCoder(Coder):
     def build(self, inner: Backbone, task: Task) -> CodedModule:
         """The encoder's module, trained, with this code around it."""
 
-    def learn(self, task: Task, encoding: Encoding) -> tuple[Any, Codes, dict[str, Any]]:
+    def learn(self, task: Task, encoding: Encoding) -> Learned:
         """Trains `encoding.model` with codes, and leaves it as it was.
 
-        Returns the users, (n_users, d) float32 or `Codes`; the items' `Codes`; and facts.
         Raises UsageError for an encoding without anything to train, for NeuMF, and where training
         ends in numbers that are not finite.
         """

@@ -88,7 +88,7 @@ class Transformed(CodedModule):
             return self.user_side(users), self.item_side(items)
 
     def served(self, factors: Factors) -> tuple[Floats | Codes, Codes]:
-        users, items = (side.cpu().numpy() for side in self.inner.export())
+        users, items = (side.cpu().numpy() for side in self.numbers())
         by_user, by_item = factors(users, items)
         users, items = users * by_user[:, None], items * by_item[:, None]
         coder = TransformCodes(bits=self.options.bits, size=self.options.size)

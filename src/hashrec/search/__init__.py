@@ -9,6 +9,7 @@ from hashrec.errors import RecipeError
 from hashrec.search.dense import DenseIndex
 from hashrec.search.exact import ExactIndex
 from hashrec.search.index import Index
+from hashrec.search.rerank import rerank
 from hashrec.search.results import Hits, TopK
 from hashrec.search.scan import ScanIndex
 
@@ -16,7 +17,7 @@ ENGINES: Mapping[str, type[Index]] = {
     engine.name: engine for engine in (DenseIndex, ExactIndex, ScanIndex)
 }
 
-__all__ = ["ENGINES", "Hits", "Index", "TopK", "open_index"]
+__all__ = ["ENGINES", "Hits", "Index", "TopK", "open_index", "rerank"]
 
 
 def open_index(codes: Codes, engine: str = "auto") -> Index:
