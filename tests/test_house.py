@@ -151,7 +151,8 @@ def test_no_pickle_in_any_path(module: str) -> None:
 HASHING = {
     f"hashrec.hashing.{name}"
     for name in ("centred", "coded", "distilled", "estimators", "fit", "hash_layer", "hash_mlp",
-                 "hessian", "hessian_aware", "quantisers", "transformed")
+                 "hessian", "hessian_aware", "quantisers", "taught",
+                 "transformed")
 }  # fmt: skip
 
 

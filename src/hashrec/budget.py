@@ -108,8 +108,8 @@ def candidates(recipe: Recipe, budget: int, limit: int) -> Iterator[tuple[int, d
         raise RecipeError(
             f"encoder {encoder.name} has no dimensions to choose", name="--budget",
         )  # fmt: skip
-    rest = budget - _SCALE
-    free: list[tuple[int, dict[str, Any]]] = [
+    rest, layers = budget - _SCALE, _side_by_side(encoder)
+    by_row: list[tuple[int, dict[str, Any]]] = [
         (budget // 4, {"name": "float", "bits": 32}),
         (budget // 2, {"name": "float", "bits": 16}),
         (rest, {"name": "int", "bits": 8}),
@@ -118,14 +118,19 @@ def candidates(recipe: Recipe, budget: int, limit: int) -> Iterator[tuple[int, d
         (rest * 8, {"name": "sign"}),
         (budget * 8, {"name": "sign", "scale": "none"}),
     ]
-    trained, layers = isinstance(encoder, TrainedEncoder), _side_by_side(encoder)
-    for dim, codes in free:
-        if dim >= layers and not (trained and codes["name"] == "sign"):
+    trained = isinstance(encoder, TrainedEncoder)
+    for dim, codes in by_row:
+        # Behind an encoder that trains, transform codes leave little to the others.
+        if dim >= layers and not (trained and codes["name"] != "float"):
             yield min(dim // layers, limit, _MOST), codes
-    # Learned codes need scores that are dot products.
-    if isinstance(encoder, TrainedEncoder) and not isinstance(encoder, NeuMf) and rest >= 1:
-        yield encoder.dim, {"name": "ste", "dim": min(rest * 8, _MOST)}
-        yield encoder.dim, {"name": "ste", "bits": 2, "dim": min(rest * 4, _MOST)}
+    for bits in (8, 4, 2):
+        dim = min(8 * budget // bits // layers, limit, _MOST)
+        if dim >= 1:
+            size = min(budget, dim * layers)
+            yield dim, {"name": "transform", "size": size}
+            # Learned codes need scores that are dot products.
+            if trained and not isinstance(encoder, NeuMf):
+                yield dim, {"name": "tuned", "size": size}
 
 
 def _side_by_side(encoder: Encoder) -> int:

@@ -81,7 +81,8 @@ def test_searches_are_products_of_what_codes_decode_to(
         assert found["score"].to_numpy() == pytest.approx(best, rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", LEARNED)
+# `tuned` learns from its teacher's scores, which are noise here, and not from interactions.
+@pytest.mark.parametrize("name", [name for name in LEARNED if name != "tuned"])
 def test_codes_learn(name: str) -> None:
     """Communities come out of one-bit codes that began from noise."""
     options = {"encoder": {"name": "lightgcn", "dim": 32, "start": "normal"}, "seed": 1,

@@ -11,9 +11,12 @@ from hashing_cases import TEST, TRAIN, options, recipe
 
 from hashrec.codes import Basis, TransformCodes, code_items
 from hashrec.encoders import Encoding
-from hashrec.errors import UsageError
+from hashrec.errors import RecipeError, UsageError
 from hashrec.hashing import TunedCodes, transformed
+from hashrec.hashing import taught as module_of_taught
+from hashrec.hashing.taught import taught
 from hashrec.hashing.transformed import Transformed, TransformedSide
+from hashrec.learning import Task
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender, load
 
@@ -26,7 +29,7 @@ def vectors(n: int, d: int, seed: int) -> Any:
 
 def looked(total: int, n: int = 200, d: int = 6) -> tuple[TransformedSide, Any, Any]:
     items, users = vectors(n, d, 0), vectors(50, d, 1).flip(1)
-    side = TransformedSide(d, total, unit=False)
+    side = TransformedSide(d, total)
     side.look(items, torch.nn.functional.normalize(users, dim=-1))
     return side, items, users
 
@@ -104,12 +107,71 @@ def test_more_bytes_than_there_is_use_for_are_refused(encodings: dict[str, Encod
         Recommender(recipe("lightgcn", options("tuned", size=9))).code(TRAIN, encodings["lightgcn"])
 
 
-def test_coded_users_are_fitted_to_items_around_their_mean(
+def test_sides_are_fitted_to_what_ranks(
     encodings: dict[str, Encoding], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    met: list[Any] = []
-    monkeypatch.setattr(TransformedSide, "look", lambda side, x, queries: met.append(queries))
-    module = Transformed(encodings["lightgcn"].model.module, TunedCodes(users="coded"), 0)
+    """Items as long as they rank, met by users of length one; users, met by items around their
+    mean."""
+    looked: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(
+        TransformedSide, "look", lambda side, x, queries: looked.append((x, queries))
+    )
+    module = transformed_module(encodings["lightgcn"], users="coded")
     module.refresh(0, 1, None)  # type: ignore[arg-type]
-    assert torch.allclose(met[0].norm(dim=1), torch.ones(len(met[0])), atol=1e-5)
-    assert torch.allclose(met[1].mean(0), torch.zeros(8), atol=1e-6)
+    degrees = torch.from_numpy(TRAIN.matrix.column_counts()).float().clamp(min=1)
+    tilt = Recipe().training.loss.tilt
+    (items, users), (own, met) = looked
+    assert tilt > 0 and torch.allclose(items.norm(dim=1), degrees**tilt, rtol=1e-4)
+    assert torch.allclose(users.norm(dim=1), torch.ones(len(users)), atol=1e-5)
+    assert torch.allclose(own.norm(dim=1), torch.ones(len(own)), atol=1e-5)
+    assert torch.allclose(met, items - items.mean(0), atol=1e-6)
+
+
+def transformed_module(encoding: Encoding, loss: str = "softmax", **more: Any) -> Transformed:
+    made = recipe("lightgcn", options("tuned", **more), loss=loss)
+    assert isinstance(made.codes, TunedCodes)
+    task = Task(TRAIN, 0, made.table, made.training)
+    return Transformed(encoding.model.module, made.codes, task)
+
+
+def test_the_teacher_is_the_encoder_as_it_ranks(encodings: dict[str, Encoding]) -> None:
+    """Whatever loss it was trained for: with dot products lengths stay."""
+    encoding = encodings["lightgcn"]
+    users, items = (torch.from_numpy(side) for side in (encoding.users, encoding.items))
+    module = transformed_module(encoding)
+    assert torch.allclose(module.teacher_users, users, atol=1e-5)
+    assert torch.allclose(module.teacher_items, items, atol=1e-4)
+    raw = encoding.model.module.export()
+    plain = transformed_module(encoding, loss="bpr")
+    assert torch.allclose(plain.teacher_users, raw[0]) and torch.allclose(
+        plain.teacher_items, raw[1]
+    )
+    lengths = [side.norm(dim=1).mean() for side in raw]
+    assert plain.usual == pytest.approx(float(lengths[0] * lengths[1]), rel=1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 7, 10_000])
+def test_taught_is_the_cross_entropy_and_its_gradient(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module_of_taught, "_BLOCK_NUMBERS", block * 9)
+    generator = torch.Generator().manual_seed(block)
+    users, items = torch.randn(12, 4, generator=generator), torch.randn(9, 4, generator=generator)
+    told = torch.randn(12, 6, generator=generator), torch.randn(9, 6, generator=generator)
+    found, wanted = [], []
+    for kept, slow in ((found, False), (wanted, True)):
+        u, x = users.clone().requires_grad_(True), items.clone().requires_grad_(True)
+        if slow:
+            p = torch.softmax(told[0] @ told[1].T / 0.3, dim=1)
+            loss = -(p * torch.log_softmax(u @ x.T / 0.3, dim=1)).sum(1).mean()
+        else:
+            loss = taught(u, x, *told, 0.3)
+        (2 * loss).backward()
+        kept.extend([loss.detach(), u.grad, x.grad])
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_a_loss_of_interactions_is_refused() -> None:
+    with pytest.raises(RecipeError, match="taught by the encoder's scores.*got bpr"):
+        recipe("lightgcn", options("tuned", loss="bpr"))

@@ -50,7 +50,8 @@ _METHODS: Mapping[str, Any] = {
     "lightgcn": "float",
     "hashgnn": {"name": "hashgnn"},
     "hashlgn": {"name": "hashlgn"},
-    "hashlgn, bpr": {"name": "hashlgn", "loss": {"name": "bpr"}},
+    # At the rate that a softmax over all items wants, one negative a positive undoes the encoder.
+    "hashlgn, bpr": {"name": "hashlgn", "loss": {"name": "bpr"}, "learning_rate": 0.001},
     "hashlgn, 256 bits": {"name": "hashlgn", "dim": 256},
     "ste, 256 bits": {"name": "ste", "dim": 256},
 }

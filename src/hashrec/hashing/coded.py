@@ -75,6 +75,12 @@ class CodedModule(Backbone):
         users, items = self.inner.export()
         return users, items
 
+    def ranked(self, factors: Factors) -> tuple[Floats, Floats]:
+        """`numbers` as they rank."""
+        users, items = (side.detach().cpu().numpy() for side in self.numbers())
+        by_user, by_item = factors(users, items)
+        return users * by_user[:, None], items * by_item[:, None]
+
     def squares(self, batch: Batch) -> Any:
         return self.inner.squares(batch)
 

@@ -14,7 +14,7 @@ import torch
 
 from hashrec.errors import UsageError
 from hashrec.hashing.centred import Centred
-from hashrec.hashing.coded import CodedModule, Factors
+from hashrec.hashing.coded import CodedModule
 from hashrec.hashing.outcome import Learned
 from hashrec.learning import Loss, Source, Task, Training
 from hashrec.threads import threads
@@ -45,9 +45,9 @@ def learn(task: Task, coder: LearnedCoder, trained: Trained) -> Learned:
         module.eval()
         _check_finite(trained.module.export(), coder)
         _check_finite(module.export(), coder)
-        factors = partial(lengths, loss=coder.loss, source=run.batches.source)
+        factors = partial(lengths, loss=coder.small, source=run.batches.source)
         users, items = module.served(factors)
-        numbers = _sized(module.numbers(), factors)
+        numbers = module.ranked(factors)
         facts = {
             "epochs": outcome.epoch,
             "seconds": round(time.perf_counter() - began, 3),
@@ -73,7 +73,7 @@ def _left_as_it_was(inner: Backbone) -> Iterator[str]:
 
 
 def _run(task: Task, coder: LearnedCoder, trained: Trained, start: str) -> Run:
-    loss, inner = coder.loss, trained.module
+    loss, inner = coder.small, trained.module
     check_sampler(loss)
     options = _options(task.training, coder, loss)
     source = Source(task.log.matrix, task.log.matrix.column_counts())
@@ -116,13 +116,6 @@ def _options(training: Training, coder: LearnedCoder, loss: Loss) -> Training:
     changed = {"loss": loss, "epochs": coder.epochs, "learning_rate": coder.learning_rate,
                "schedule": "cosine", "warmup": 0.0}  # fmt: skip
     return training.model_copy(update=changed)
-
-
-def _sized(sides: tuple[Any, Any], factors: Factors) -> tuple[Floats, Floats]:
-    """Vectors multiplied by what the loss ranks by."""
-    users, items = (side.cpu().numpy() for side in sides)
-    by_user, by_item = factors(users, items)
-    return users * by_user[:, None], items * by_item[:, None]
 
 
 def _check_finite(sides: tuple[Any, Any], coder: LearnedCoder) -> tuple[Any, Any]:

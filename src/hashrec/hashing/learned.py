@@ -59,6 +59,11 @@ class LearnedCoder(Coder):
             )  # fmt: skip
         return loss
 
+    @property
+    def small(self) -> Loss:
+        """What training makes small."""
+        return self.loss
+
     @abstractmethod
     def build(self, inner: Backbone, task: Task) -> CodedModule:
         """The encoder's module, trained, with this code around it."""

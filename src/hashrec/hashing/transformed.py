@@ -10,10 +10,12 @@ from torch.nn.functional import normalize
 
 from hashrec.codes import Codes, TransformCodes, code_items, code_queries
 from hashrec.codes.transform import allocate, principal, total_bits
-from hashrec.hashing.coded import CodedModule, Factors, Floats
+from hashrec.hashing.coded import CodedModule, CodedSeen, Factors, Floats
 from hashrec.hashing.estimators import sloped
 from hashrec.hashing.quantisers import Plain, Side
-from hashrec.training.backbone import Backbone
+from hashrec.hashing.taught import taught
+from hashrec.learning import Batch, Task
+from hashrec.training.backbone import Backbone, Seen
 from hashrec.training.batches import Batches
 
 if TYPE_CHECKING:
@@ -30,16 +32,15 @@ class TransformedSide(Side):
         d: of the vectors. total: bits of all directions.
     """
 
-    def __init__(self, d: int, total: int, *, unit: bool) -> None:
+    def __init__(self, d: int, total: int) -> None:
         super().__init__()
-        self.total, self.unit = total, unit
+        self.total = total
         shapes = {"turn": (d, d), "back": (d, d), "middle": (d,), "reach": (d,), "top": (d,)}
         for name, shape in shapes.items():
             # No gradient; parameters, so that checkpoints keep them.
             setattr(self, name, nn.Parameter(torch.zeros(shape), requires_grad=False))
 
     def forward(self, x: Any) -> Any:
-        x = normalize(x, dim=-1) if self.unit else x
         z = (x - self.middle) @ self.turn
         gain = self.reach / self.top.clamp(min=1)
         code = torch.floor(((z / gain.clamp(min=1e-30)) + self.top + 1) / 2)
@@ -50,7 +51,6 @@ class TransformedSide(Side):
 
     def look(self, x: Any, queries: Any) -> None:
         """Fits all that is not learned to (n, d) vectors and those they will meet."""
-        x = normalize(x, dim=-1) if self.unit else x
         vectors = x.double().cpu().numpy()
         middle = vectors.mean(0)
         forward, back = principal(vectors - middle, queries.double().cpu().numpy())
@@ -61,38 +61,77 @@ class TransformedSide(Side):
 
 
 class Transformed(CodedModule):
-    """Item codes, and user codes where asked, fitted anew before each epoch and at the end.
+    """Item codes, and user codes where asked, fitted anew before each epoch and at the end, under
+    a teacher: the encoder as it came.
 
     Attributes:
-        options: of the code. unit: the loss looks at vectors at length one.
+        options: of the code. cosine, weights: what the encoder ranks by: whether vectors are
+            brought to length one, and (n_items, 1) what items are then multiplied by.
+        teacher_users, teacher_items: the encoder's vectors as they rank. usual: a product's size.
     """
 
-    def __init__(self, inner: Backbone, options: TunedCodes, seed: int) -> None:
-        d, unit = inner.export()[1].shape[1], options.loss.cosine
-        total = total_bits(options.bits, options.size, d)
-        users = TransformedSide(d, total, unit=unit) if options.users == "coded" else Plain()
-        super().__init__(inner, users, TransformedSide(d, total, unit=unit))
-        self.options, self.seed = options, seed
+    def __init__(self, inner: Backbone, options: TunedCodes, task: Task) -> None:
+        loss = task.training.loss
+        users, items = inner.export()
+        total = total_bits(options.bits, options.size, items.shape[1])
+        coded = options.users == "coded"
+        super().__init__(
+            inner,
+            TransformedSide(items.shape[1], total) if coded else Plain(),
+            TransformedSide(items.shape[1], total),
+        )
+        self.options, self.seed, self.cosine = options, task.seed, loss.cosine
+        degrees = torch.from_numpy(task.log.matrix.column_counts()).clamp(min=1).float()
+        self.register_buffer("weights", (degrees**loss.tilt)[:, None], persistent=False)
+        ranked = self._ranked(users, 1.0), self._ranked(items, self.weights)
+        self.usual = float(ranked[0].norm(dim=1).mean() * ranked[1].norm(dim=1).mean()) or 1.0
+        for name, vectors in zip(("teacher_users", "teacher_items"), ranked, strict=True):
+            self.register_buffer(name, vectors.detach().clone(), persistent=False)
+
+    def forward(self) -> Seen:
+        return _TaughtSeen(self, self.inner())
 
     def refresh(self, epoch: int, epochs: int, batches: Batches) -> None:
-        users, items = self.inner.export()
+        users, items = (side.detach() for side in self.numbers())
         with torch.no_grad():
             for side, own, met in ((self.item_side, items, normalize(users, dim=-1)),
                                    (self.user_side, users, items - items.mean(0))):  # fmt: skip
                 if isinstance(side, TransformedSide):
                     side.look(own, met)
 
+    def numbers(self) -> tuple[Any, Any]:
+        users, items = self.inner.export()
+        return self._ranked(users, 1.0), self._ranked(items, self.weights)
+
     def export(self) -> tuple[Any, Any]:
         with torch.no_grad():
-            users, items = self.inner.export()
+            users, items = self.numbers()
             return self.user_side(users), self.item_side(items)
 
+    def ranked(self, factors: Factors) -> tuple[Floats, Floats]:
+        users, items = (side.detach().cpu().numpy() for side in self.numbers())
+        return users, items
+
     def served(self, factors: Factors) -> tuple[Floats | Codes, Codes]:
-        users, items = (side.cpu().numpy() for side in self.numbers())
-        by_user, by_item = factors(users, items)
-        users, items = users * by_user[:, None], items * by_item[:, None]
+        users, items = self.ranked(factors)
         coder = TransformCodes(bits=self.options.bits, size=self.options.size)
         codes = code_items(coder, items, self.seed, users)
         if self.options.users == "float":
             return users, codes
         return code_queries(coder, users, codes.rotation, self.seed, items), codes
+
+    def _ranked(self, vectors: Any, weights: Any) -> Any:
+        return (normalize(vectors, dim=-1) if self.cosine else vectors) * weights
+
+
+class _TaughtSeen(CodedSeen):
+    module: Transformed
+
+    def softmax(self, batch: Batch, temperature: float, weight: str) -> Any:
+        """Targets are what the teacher says of all items, not the interactions: fitting those again
+        would lose more than codes do."""
+        module = self.module
+        users = module.user_side(module._ranked(self.view.users(batch.users), 1.0))
+        items = module.item_side(module._ranked(self.view.all_items(), module.weights))
+        told = module.teacher_users[batch.users], module.teacher_items
+        return taught(users, items, *told, temperature * module.usual)
