@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,13 @@ def test_plots_that_cannot_be(
 ) -> None:
     assert main(["bench", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_names_on_a_plot_do_not_cover_each_other() -> None:
+    rows = [{"method": f"code {number}", "dim": 4, "item_bytes": 16.0 + number / 10,
+             "recall@20": 0.1 + number / 1000, "pareto": "yes"} for number in range(8)]  # fmt: skip
+    places = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>code', draw_frontier(rows, []))
+    assert len(places) == 8
+    found = [(float(x), float(y)) for x, y in places]
+    for number, (x, y) in enumerate(found):
+        assert all(abs(x - a) >= 130 or abs(y - b) >= 11.9 for a, b in found[:number])

@@ -127,9 +127,16 @@ def test_allocation_is_the_best_there_is() -> None:
         assert sum(errors[column, bits] for column, bits in enumerate(given)) == pytest.approx(best)
 
 
+@pytest.mark.parametrize("bits", [1, 3])
+def test_the_mean_stays_however_skewed(bits: int) -> None:
+    items = np.random.default_rng(8).exponential(size=(300, 5)).astype(np.float32) ** 2
+    codes = TransformCodes(bits=bits).encode(items)
+    assert np.abs(codes.restore().mean(0) - items.mean(0)).max() < 2e-3 * items.std()
+
+
 def test_planes_tell_integers() -> None:
     """0 to 7 in three planes and 0 to 1 in one: gain * odd level + offset, along two axes."""
-    columns = np.array([[0, 1], [5, 0], [7, 1]])
+    columns = np.array([[0, 1], [5, 0], [7, 1]], np.uint8)
     codes = planes(
         columns, np.array([3, 1]), np.array([0.5, 2.0]), np.array([1.0, -1.0]),
         np.array([[4.0, 0.0], [0.0, 1.0]]), np.array([0.0, 100.0]),

@@ -54,6 +54,8 @@ _METHODS: Mapping[str, Any] = {
     "hashlgn, bpr": {"name": "hashlgn", "loss": {"name": "bpr"}, "learning_rate": 0.001},
     "hashlgn, 256 bits": {"name": "hashlgn", "dim": 256},
     "ste, 256 bits": {"name": "ste", "dim": 256},
+    "transform, 64 bits": {"name": "transform", "bits": 1},
+    "tuned, 64 bits": {"name": "tuned", "bits": 1},
 }
 
 

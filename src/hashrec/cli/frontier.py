@@ -10,6 +10,7 @@ from hashrec.cli.drawing import COLOURS, axes, document, dot, frame, label
 __all__ = ["draw_frontier"]
 
 _GREY = "#999"
+_WIDE, _HIGH = 130, 12  # of a name
 
 
 def draw_frontier(rows: Sequence[Mapping[str, Any]], learned: Sequence[str]) -> str:
@@ -35,12 +36,19 @@ def draw_frontier(rows: Sequence[Mapping[str, Any]], learned: Sequence[str]) -> 
     for (x, y), row in zip(points, rows, strict=True):
         colour = COLOURS[1] if row["method"] in learned else COLOURS[0]
         parts.append(dot(across.place(x), up.place(y), colour))
-    for number, ((x, y), row) in enumerate(best):
-        name = f"{row['method']}, {row['dim']} d"
-        # Below the line, on three levels, so that neighbours do not cover each other.
-        parts.append(label(across.place(x) + 4, up.place(y) + 14 + 13 * (number % 3), name))
+    named: list[tuple[float, float]] = []
+    for (x, y), row in best:
+        named.append(_free(across.place(x) + 4, up.place(y) + 14, named))
+        parts.append(label(*named[-1], f"{row['method']}, {row['dim']} d"))
     for number, family in enumerate(("without training", "learned")):
         at = up.start - 12 - 18 * number
         parts.append(dot(across.end - 125, at - 4, COLOURS[number]))
         parts.append(label(across.end - 115, at, family))
     return document(["".join(parts)])
+
+
+def _free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The first place from (x, y) down where a name covers no other."""
+    while any(abs(x - a) < _WIDE and abs(y - b) < _HIGH for a, b in taken):
+        y += 1
+    return x, y

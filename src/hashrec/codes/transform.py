@@ -152,13 +152,13 @@ def _levels(z: Doubles, bits: int, reach: Doubles) -> Doubles:
 def _coded(z: Doubles, back: Doubles, middle: Doubles, bits: Ints, reach: Doubles) -> Codes:
     """Bit planes of every direction that has bits; z are around the mean, which is `middle`."""
     live = np.flatnonzero(bits)
-    columns = np.zeros((len(z), len(live)), np.int64)
+    columns = np.zeros((len(z), len(live)), np.uint8)
     gain, offset = np.zeros(len(live)), np.zeros(len(live))
     for number, column in enumerate(live):
         b = int(bits[column])
         levels = _levels(z[:, column], b, reach[column])
         gain[number], offset[number] = _fitted(z[:, column], levels)
-        columns[:, number] = (levels + 2**b - 1) / 2
+        columns[:, number] = ((levels + 2**b - 1) / 2).astype(np.uint8)
     return planes(columns, bits[live], gain, offset, back[live], middle)
 
 
@@ -171,9 +171,14 @@ def _fitted(z: Doubles, levels: Doubles) -> tuple[float, float]:
 
 
 def planes(
-    columns: Ints, bits: Ints, gain: Doubles, offset: Doubles, directions: Doubles, rest: Doubles
+    columns: npt.NDArray[np.uint8],
+    bits: Ints,
+    gain: Doubles,
+    offset: Doubles,
+    directions: Doubles,
+    rest: Doubles,
 ) -> Codes:
-    """One-bit codes of (n, k) integers below 2^bits: sum over planes of 2^p (+1 or -1) is a level.
+    """One-bit codes of (n, k) integers below 2^bits: a level is a sum over planes of +2^p or -2^p.
 
     x = sum_j (gain_j level_j + offset_j) directions_j + rest; a direction's length moves into its
     gain, so that half precision is enough for the rest of it.
@@ -189,5 +194,7 @@ def planes(
         rest.astype(np.float32),
     )  # fmt: skip
     decoder = Decoder(wide_gain.astype(np.float32), wide_offset.astype(np.float32))
-    set_bits = (columns[:, owner] >> place) & 1
-    return Codes(pack(set_bits.astype(np.uint8), 1), 1, len(owner), None, basis, decoder)
+    set_bits = np.empty((len(columns), len(owner)), np.uint8)
+    for plane, (column, p) in enumerate(zip(owner, place, strict=True)):
+        set_bits[:, plane] = (columns[:, column] >> np.uint8(p)) & 1
+    return Codes(pack(set_bits, 1), 1, len(owner), None, basis, decoder)

@@ -21,7 +21,7 @@ from hashrec.training.batches import Batches
 if TYPE_CHECKING:
     from hashrec.hashing.tuned import TunedCodes
 
-__all__ = ["Transformed", "TransformedSide"]
+__all__ = ["Transformed", "TransformedSide", "spread"]
 
 
 class TransformedSide(Side):
@@ -67,7 +67,7 @@ class Transformed(CodedModule):
     Attributes:
         options: of the code. cosine, weights: what the encoder ranks by: whether vectors are
             brought to length one, and (n_items, 1) what items are then multiplied by.
-        teacher_users, teacher_items: the encoder's vectors as they rank. usual: a product's size.
+        teacher_users, teacher_items: the encoder's vectors as they rank. usual: their `spread`.
     """
 
     def __init__(self, inner: Backbone, options: TunedCodes, task: Task) -> None:
@@ -84,7 +84,7 @@ class Transformed(CodedModule):
         degrees = torch.from_numpy(task.log.matrix.column_counts()).clamp(min=1).float()
         self.register_buffer("weights", (degrees**loss.tilt)[:, None], persistent=False)
         ranked = self._ranked(users, 1.0), self._ranked(items, self.weights)
-        self.usual = float(ranked[0].norm(dim=1).mean() * ranked[1].norm(dim=1).mean()) or 1.0
+        self.usual = spread(*ranked) or 1.0
         for name, vectors in zip(("teacher_users", "teacher_items"), ranked, strict=True):
             self.register_buffer(name, vectors.detach().clone(), persistent=False)
 
@@ -122,6 +122,13 @@ class Transformed(CodedModule):
 
     def _ranked(self, vectors: Any, weights: Any) -> Any:
         return (normalize(vectors, dim=-1) if self.cosine else vectors) * weights
+
+
+def spread(users: Any, items: Any) -> float:
+    """The standard deviation of a user's scores of all items, a mean over users."""
+    around = items - items.mean(0)
+    covariance = around.T @ around / max(len(items), 1)
+    return float(((users @ covariance) * users).sum(1).clamp(min=0).sqrt().mean())
 
 
 class _TaughtSeen(CodedSeen):

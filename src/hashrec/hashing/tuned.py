@@ -24,9 +24,9 @@ class TunedCodes(LearnedCoder):
     This library's own. Each step sees what the codes decode to, and gradients pass straight
     through to every direction that has bits. The loss is the cross entropy from the softmax of the
     encoder's scores of all items to that of the codes' (`hashrec.hashing.taught`), both over
-    `temperature` times the usual size of a score: whatever the encoder was trained for, its order
-    is what codes should keep. Directions, bits and levels are no weights: they are fitted to the
-    vectors before each epoch, and once more to what training ends with.
+    `temperature` times the usual spread of a user's scores: whatever the encoder was trained for,
+    its order is what codes should keep. Directions, bits and levels are no weights: they are fitted
+    to the vectors before each epoch, and once more to what training ends with.
 
     Attributes:
         bits, size: see `transform`; with coded users, theirs too.
@@ -37,7 +37,7 @@ class TunedCodes(LearnedCoder):
 
     bits: Annotated[int, Field(ge=1, le=8)] = 2
     size: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(gt=0)] = 0.15
+    temperature: Annotated[float, Field(gt=0)] = 0.8
     centre: Literal[False] = False
 
     @model_validator(mode="after")
