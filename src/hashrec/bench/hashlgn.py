@@ -18,6 +18,7 @@ from hashrec.bench.frontier import fingerprint, identity, recipe_of
 from hashrec.bench.subject import subject
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
+from hashrec.hashing import CODES, LearnedCoder
 from hashrec.interactions import Interactions
 from hashrec.progress import Progress
 from hashrec.recommender import Recommender
@@ -104,7 +105,7 @@ def bench_hashlgn(
 
 def _options(codes: Any, quick: bool, device: str) -> dict[str, Any]:
     training = {"device": device, **({"epochs": 4, "every": 2} if quick else {})}
-    if quick and isinstance(codes, dict):
+    if quick and isinstance(codes, dict) and issubclass(CODES[codes["name"]], LearnedCoder):
         codes = {**codes, "epochs": 2}
     return {"encoder": {"name": "lightgcn", "dim": 16 if quick else 64}, "training": training,
             "users": "stored", "codes": codes}  # fmt: skip
