@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -905,3 +906,15 @@ def test_a_second_stage_ranks_candidates_anew(tmp_path: Path) -> None:
 def test_second_stages_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         Recipe.from_dict(options)
+
+
+def test_a_second_stage_that_the_recipe_does_not_know_is_refused() -> None:
+    log = planted(30, 20, communities=2, degree=6, noise=0.1, seed=4).interactions
+    recipe = Recipe.from_dict({"encoder": {"dim": 4}, "users": "stored", "rerank": 5})
+    fitted = Recommender(recipe).fit(log).fitted
+    assert fitted.second is not None
+    with pytest.raises(ValueError, match="rerank is 5, and the second stage says otherwise"):
+        replace(fitted, second=None)
+    few = replace(fitted.second, users=fitted.second.users.take(np.arange(3)))
+    with pytest.raises(ValueError, match="a second stage of 3 users and 20 items"):
+        replace(fitted, second=few)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashrec.codes import Basis, FloatCodes, Rotation, bring
+from hashrec.codes import Basis, FloatCodes, Rotation, TransformCodes, bring, code_queries
 
 
 def basis(k: int = 3, d: int = 5, owner: list[int] | None = None, seed: int = 0) -> Basis:
@@ -77,3 +77,22 @@ def test_bring_takes_queries_from_any_space() -> None:
 def test_what_does_not_fit_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Basis(**{**vars(basis()), **change})
+
+
+def test_norms_are_of_the_vectors_that_codes_stand_for() -> None:
+    items = np.random.default_rng(4).standard_normal((20, 6)).astype(np.float32) + 2
+    codes = TransformCodes(bits=3).encode(items)
+    lengths = np.linalg.norm(codes.restore().astype(np.float64), axis=1)
+    assert codes.norms == pytest.approx(lengths, rel=1e-6)
+    assert not np.allclose(np.linalg.norm(codes.decode(), axis=1), lengths, rtol=0.1)
+
+
+def test_users_do_not_look_at_what_items_have_in_common() -> None:
+    rng = np.random.default_rng(5)
+    users, items = (rng.integers(-8, 8, (40, 6)).astype(np.float32) for _ in range(2))
+    coder, space = TransformCodes(bits=2), Rotation("none", 6, 0)
+    near, far = (code_queries(coder, users, space, 0, items + by)
+                 for by in (np.float32(0), np.array([64, 0, 0, 0, 0, 0], np.float32)))  # fmt: skip
+    assert near.data.tobytes() == far.data.tobytes()
+    other = coder.encode(users, queries=items + np.array([64, 0, 0, 0, 0, 0], np.float32))
+    assert other.data.tobytes() != near.data.tobytes()

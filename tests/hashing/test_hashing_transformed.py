@@ -125,6 +125,8 @@ def test_sides_are_fitted_to_what_ranks(
     assert torch.allclose(users.norm(dim=1), torch.ones(len(users)), atol=1e-5)
     assert torch.allclose(own.norm(dim=1), torch.ones(len(own)), atol=1e-5)
     assert torch.allclose(met, items - items.mean(0), atol=1e-6)
+    transformed_module(encodings["lightgcn"], loss="bpr").refresh(0, 1, None)  # type: ignore[arg-type]
+    assert torch.allclose(looked[-1][1].norm(dim=1), torch.ones(len(users)), atol=1e-5)
 
 
 def transformed_module(encoding: Encoding, loss: str = "softmax", **more: Any) -> Transformed:
