@@ -242,6 +242,8 @@ def test_numbers_rank_what_codes_found(encodings: dict[str, Encoding], name: str
     model = Recommender(made).code(TRAIN, encodings["lightgcn"])
     second = model.fitted.second
     assert second is not None
+    sizes = np.abs(second.items.decode()[0])
+    assert np.ptp(sizes) > 0.01 * sizes.max()  # numbers, and not signs
     both = model.evaluate(TEST, [10]).metrics["recall@10"]
     alone = model.evaluate(TEST, [10], rerank=False).metrics["recall@10"]
     scores = second.users.decode().astype(np.float64) @ second.items.decode().T
