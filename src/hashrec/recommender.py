@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec import search
-from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes, code_items, code_queries
+from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes, code_items, code_queries, unit
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
@@ -224,14 +224,8 @@ class Recommender:
         """
         rows = self._positions(self.fitted.users, users, "user", unknown)
         seen = self.fitted.seen.take(rows) if filter_seen else None
-        found: TopK | Hits
-        if threshold is None:
-            found = self._best(rows, k, seen, progress)
-        else:
-            queries = self.fitted.queries(rows)
-            found = self._index.search_threshold(
-                queries, threshold, exclude=seen, progress=progress
-            )
+        queries, second = self.fitted.queries(rows), self._second_queries(rows)
+        found = self._find(queries, k, threshold, seen, progress, second)
         return self._table("user", self.fitted.users.take(rows), found)
 
     def recommend_history(
@@ -294,7 +288,9 @@ class Recommender:
                 fix="check that train and test use the same ids",
             )
         queries, seen = fitted.queries(rows), fitted.seen.take(rows)
-        found = self._best(rows, max(k, default=1), seen, progress, rerank=rerank)
+        second = self._second_queries(rows) if rerank else None
+        found = self._find(queries, max(k, default=1), None, seen, progress, second)
+        assert isinstance(found, TopK)
         truth = held.truth.take(rows)
         report = evaluate(
             self._ranking(found, max(k, default=1), queries, seen, truth),
@@ -345,7 +341,7 @@ class Recommender:
 
     @cached_property
     def _cosines(self) -> Index:
-        return open_index(_unit(self.fitted.item_codes))
+        return open_index(unit(self.fitted.item_codes))
 
     def _positions(
         self, ids: Ids, raw: Sequence[Any] | None, kind: str, unknown: Unknown
@@ -361,29 +357,29 @@ class Recommender:
             return found[found >= 0].astype(np.int64)
         return ids.require(raw, kind).astype(np.int64)
 
-    def _best(
-        self,
-        rows: npt.NDArray[np.int64],
-        k: int,
-        seen: Csr | None,
-        progress: Progress,
-        *,
-        rerank: bool = True,
-    ) -> TopK:
-        """The k best items of known users, by one stage or two."""
-        fitted, queries = self.fitted, self.fitted.queries(rows)
-        if fitted.second is None or not rerank:
-            return self._index.search(queries, k, exclude=seen, progress=progress)
-        depth = max(k, fitted.recipe.rerank)
-        found = self._index.search(queries, depth, exclude=seen, progress=progress)
-        return search.rerank(found, self._second_index, fitted.second.users.take(rows), k)
+    def _second_queries(self, rows: npt.NDArray[np.int64]) -> Codes | None:
+        second = self.fitted.second
+        return None if second is None else second.users.take(rows)
 
     def _find(
-        self, queries: Codes, k: int, threshold: float | None, seen: Csr | None, progress: Progress
+        self,
+        queries: Codes,
+        k: int,
+        threshold: float | None,
+        seen: Csr | None,
+        progress: Progress,
+        second: Codes | None = None,
     ) -> TopK | Hits:
-        if threshold is None:
-            return self._index.search(queries, k, exclude=seen, progress=progress)
-        return self._index.search_threshold(queries, threshold, exclude=seen, progress=progress)
+        """The k best, in two stages where there are queries of a second; or all from `threshold`
+        on, by codes alone."""
+        index = self._index
+        if threshold is not None:
+            return index.search_threshold(queries, threshold, exclude=seen, progress=progress)
+        if second is None:
+            return index.search(queries, k, exclude=seen, progress=progress)
+        depth = max(k, self.fitted.recipe.rerank)
+        found = index.search(queries, depth, exclude=seen, progress=progress)
+        return search.rerank(found, self._second_index, second, k)
 
     def _table(self, subject: str, subjects: Any, found: TopK | Hits, result: str = "item") -> Any:
         """One row a result: whose, what, how good, which place."""
@@ -469,19 +465,6 @@ def hardest(users: Vectors, items: Vectors, seen: Csr, k: int) -> npt.NDArray[np
     found = index.search(coder.encode(users), k, exclude=seen)
     missing = k - found.positions.shape[1]
     return np.pad(found.positions, ((0, 0), (0, missing)), constant_values=-1)
-
-
-def _unit(codes: Codes) -> Codes:
-    """The same directions at length one; what has no length stays without."""
-    if codes.packed and (codes.decoder is None or codes.decoder.constant):
-        lengths = np.linalg.norm(codes.levels().astype(np.float32), axis=1)
-        live = np.ones(len(codes), bool) if codes.scales is None else codes.scales > 0
-        scales = np.where(live, 1 / lengths, 0).astype(np.float32)
-        return Codes(codes.data, codes.bits, codes.dim, scales, codes.rotation)
-    vectors = codes.decode() if isinstance(codes.rotation, Rotation) else codes.restore()
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return Codes(unit, 32, unit.shape[1], None, Rotation("none", unit.shape[1], 0))
 
 
 def load(path: str | Path, *, verify: bool = False) -> Recommender:

@@ -11,6 +11,7 @@ from hashrec.codes.queries import bring, code_items, code_queries
 from hashrec.codes.rotation import Rotation
 from hashrec.codes.sign import SignCodes
 from hashrec.codes.transform import TransformCodes
+from hashrec.codes.unit import unit
 from hashrec.component import Registry
 
 CODERS: Registry[Coder] = Registry("codes", FloatCodes, IntCodes, SignCodes, TransformCodes)
@@ -30,5 +31,6 @@ __all__ = [
     "code_items",
     "code_queries",
     "pack",
+    "unit",
     "unpack",
 ]
