@@ -28,7 +28,7 @@ FLOORS = (
     {"learning"},
     {"bucketing"},
     {"codes", "interactions", "graph", "clustering", "artifact", "data"},
-    {"csr", "kernels", "threads", "swap", "component"},
+    {"csr", "kernels", "simd", "threads", "swap", "component"},
     {"errors", "progress", "hashrec"},
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numba
 
-__all__ = ["kernel", "parallel_kernel"]
+__all__ = ["inner_kernel", "kernel", "parallel_kernel"]
 
 # numba works types out by itself, so a compiled kernel has none that mypy could read.
 Kernel = Callable[..., Any]
@@ -23,14 +23,19 @@ def kernel(function: Kernel) -> Kernel:
     return _compile(function, parallel=False)
 
 
+def inner_kernel(function: Kernel) -> Kernel:
+    """Like `kernel`, made part of whatever calls it: arrays are many arguments to a call."""
+    return _compile(function, parallel=False, forceinline=True)
+
+
 def parallel_kernel(function: Kernel) -> Kernel:
     """Compile with `numba.prange` loops spread over the threads."""
     return _compile(function, parallel=True)
 
 
-def _compile(function: Kernel, *, parallel: bool) -> Kernel:
+def _compile(function: Kernel, **options: bool) -> Kernel:
     try:
-        compiled: Kernel = numba.njit(cache=True, parallel=parallel, nogil=True)(function)
+        compiled: Kernel = numba.njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # "cannot cache function": no writable place for the cache
-        compiled = numba.njit(parallel=parallel, nogil=True)(function)
+        compiled = numba.njit(nogil=True, **options)(function)
     return compiled

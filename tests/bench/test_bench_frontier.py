@@ -61,7 +61,7 @@ def test_rabitq_products_are_unbiased() -> None:
 def lists(rows: list[list[int]]) -> Hits:
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     positions = np.array([item for row in rows for item in row], np.int32)
-    return Hits(offsets, positions, np.zeros(len(positions), np.float32))
+    return Hits(offsets, positions, np.zeros(len(positions), np.float32), np.diff(offsets))
 
 
 @given(st.data())

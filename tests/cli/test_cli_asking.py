@@ -13,6 +13,8 @@ from conftest import SMALL, TRAIN, Run, pairs, write_csv
 
 from hashrec import __version__
 from hashrec.recommender import load
+from hashrec.search import ENGINES
+from hashrec.simd import instruction_set
 
 
 def test_one_user_for_people(hashrec: Run, model: Path) -> None:
@@ -162,6 +164,8 @@ def test_inspect_shows_what_the_manifest_holds(hashrec: Run, model: Path) -> Non
         assert result[key] == manifest[key]
     assert result["files"] == {path.name: path.stat().st_size for path in model.iterdir()}
     assert result["counts"]["interactions"] == TRAIN.n_interactions
+    engine = load(model)._index.name
+    assert result["search"] == {"engine": engine, "instructions": instruction_set() or "plain"}
 
 
 def test_inspect_for_people_says_that_the_checksums_are_good(hashrec: Run, model: Path) -> None:
@@ -177,7 +181,8 @@ def test_doctor(hashrec: Run) -> None:
     result = hashrec("doctor", "--json").json
     assert result["hashrec"] == __version__
     assert result["kernels"]["work"] is True
-    assert result["engines"] == {"dense": True, "exact": True, "scan": True}
+    assert result["kernels"]["instructions"] == (instruction_set() or "plain")
+    assert result["engines"] == dict.fromkeys(ENGINES, True)
     assert "not installed" not in result["packages"].values()
     shown = hashrec("doctor").out.splitlines()
     assert shown[0] == f"hashrec: {__version__}"

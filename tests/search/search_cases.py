@@ -28,6 +28,7 @@ KINDS: dict[str, Coder] = {
 }
 STYLES = ("gaussian", "few values", "few rows", "zeros", "wide norms", "all alike")
 EXCLUSIONS = ("none", "some", "most", "all of some", "all")
+ALLOWANCES = ("all", "most", "few", "one", "none")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Case:
     items: Codes
     queries: Codes
     exclude: Csr | None
+    allow: npt.NDArray[np.bool_] | None = None
 
     @property
     def seen(self) -> Csr:
@@ -79,6 +81,14 @@ def exclusion(rng: np.random.Generator, n: int, n_items: int, share: str) -> Csr
     return Csr.from_pairs(rows, columns, n_rows=n, n_columns=n_items)
 
 
+def allowance(rng: np.random.Generator, n_items: int, share: str) -> npt.NDArray[np.bool_] | None:
+    if share == "all":
+        return None
+    if share == "one":
+        return np.arange(n_items) == n_items // 2
+    return rng.random(n_items) < {"most": 0.9, "few": 0.1, "none": -1}[share]
+
+
 def case(
     seed: int,
     items: str,
@@ -89,12 +99,14 @@ def case(
     dim: int,
     style: str = "gaussian",
     share: str = "some",
+    allow: str = "all",
 ) -> Case:
     rng = np.random.default_rng(seed)
     return Case(
         encoded(items, vectors(rng, n_items, dim, style)),
         encoded(queries, vectors(rng, n_queries, dim, style)),
         exclusion(rng, n_queries, n_items, share),
+        allowance(rng, n_items, allow),
     )
 
 
@@ -117,6 +129,7 @@ def assert_same_hits(found: Hits, expected: Hits) -> None:
     assert found.offsets.tolist() == expected.offsets.tolist()
     assert found.positions.tolist() == expected.positions.tolist()
     assert found.scores.tobytes() == expected.scores.tobytes()
+    assert found.totals.tolist() == expected.totals.tolist()
     assert found.offsets.dtype == np.int64
     assert found.positions.dtype == np.int32
     assert found.scores.dtype == np.float32

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_cases import (
+    ALLOWANCES,
     EXCLUSIONS,
     KINDS,
     STYLES,
@@ -29,6 +30,7 @@ from hashrec.csr import Csr
 from hashrec.errors import RecipeError, UsageError
 from hashrec.search import ENGINES, open_index
 from hashrec.search.query import FixedQueries
+from hashrec.simd import instruction_set
 from hashrec.threads import set_threads, threads
 
 
@@ -62,10 +64,12 @@ def assert_like_the_oracle(engine: str, found: Case, k: int) -> None:
     scores = flat.reshape(n, n_items)
     assert not np.isnan(scores).any()
 
-    top = index.search(found.queries, k, exclude=found.exclude)
-    assert_same_top(top, oracle.search(found.queries, k, exclude=found.exclude))
+    wanted: dict[str, Any] = {"exclude": found.exclude, "allow": found.allow}
+    top = index.search(found.queries, k, **wanted)
+    assert_same_top(top, oracle.search(found.queries, k, **wanted))
+    allowed = np.arange(n_items) if found.allow is None else np.flatnonzero(found.allow)
     for row in range(n):
-        eligible = np.setdiff1d(np.arange(n_items), found.seen.row(row))
+        eligible = np.setdiff1d(allowed, found.seen.row(row))
         listed = top.positions[row, : top.counts[row]]
         assert np.isin(listed, eligible).all()
         assert top.counts[row] == min(k, len(eligible))
@@ -76,17 +80,19 @@ def assert_like_the_oracle(engine: str, found: Case, k: int) -> None:
             assert top.ties[row] == 0
 
     middle = np.sort(scores, axis=1)[:, n_items // 2] if n_items else np.zeros(n, np.float32)
-    assert_same_hits(
-        index.search_threshold(found.queries, middle, exclude=found.exclude),
-        oracle.search_threshold(found.queries, middle, exclude=found.exclude),
-    )
+    for limit in (None, k):
+        assert_same_hits(
+            index.search_threshold(found.queries, middle, limit=limit, **wanted),
+            oracle.search_threshold(found.queries, middle, limit=limit, **wanted),
+        )
 
 
 def test_who_takes_what() -> None:
     floats = {"float32", "float16"}
     assert {kind for engine, kind in PAIRS if engine == "exact"} == set(KINDS)
     assert {kind for engine, kind in PAIRS if engine == "dense"} == floats
-    assert {kind for engine, kind in PAIRS if engine == "scan"} == set(KINDS) - floats
+    for engine in ("scan", "fast"):
+        assert {kind for name, kind in PAIRS if name == engine} == set(KINDS) - floats
 
 
 @every_fast
@@ -100,13 +106,14 @@ def test_who_takes_what() -> None:
     k=st.sampled_from([1, 2, 5, 60, 1000]),
     style=st.sampled_from(STYLES),
     share=st.sampled_from(EXCLUSIONS),
+    allow=st.sampled_from(ALLOWANCES),
 )
 def test_any_input(
     engine: str, kind: str, seed: int, queries: str, n_items: int, n_queries: int, dim: int, k: int,
-    style: str, share: str,
+    style: str, share: str, allow: str,
 ) -> None:  # fmt: skip
     found = case(seed, kind, queries, n_items=n_items, n_queries=n_queries, dim=dim, style=style,
-                 share=share)  # fmt: skip
+                 share=share, allow=allow)  # fmt: skip
     assert_like_the_oracle(engine, found, k)
 
 
@@ -117,8 +124,8 @@ def test_any_input(
 @pytest.mark.parametrize("style", ["gaussian", "few values", "few rows"])
 @pytest.mark.parametrize("queries", ["float32", "sign"])
 def test_few_queries_over_many_items(engine: str, kind: str, style: str, queries: str) -> None:
-    found = case(5, kind, queries, n_items=9_300, n_queries=2, dim=6, style=style)
-    for k in (1, 50, 2_500):
+    for k, allow in ((1, "all"), (50, "most"), (2_500, "all")):
+        found = case(5, kind, queries, n_items=9_300, n_queries=2, dim=6, style=style, allow=allow)
         assert_like_the_oracle(engine, found, k)
 
 
@@ -190,6 +197,7 @@ def test_blocks_of_queries(engine: str, kind: str, monkeypatch: pytest.MonkeyPat
     top = index.search(found.queries, 5, exclude=found.exclude)
     hits = index.search_threshold(found.queries, thresholds, exclude=found.exclude)
     monkeypatch.setattr("hashrec.search.index._BLOCK_BYTES", 4 * 40 * 3)
+    monkeypatch.setattr("hashrec.search.packed._QUERIES", 3)
     heard = Steps()
     assert_same_top(index.search(found.queries, 5, exclude=found.exclude, progress=heard), top)
     assert_same_hits(
@@ -391,12 +399,17 @@ def test_refusals(engine: str, kind: str) -> None:
 
 def test_engines_by_name() -> None:
     floats, packed = (encoded(kind, np.ones((1, 2), np.float32)) for kind in ("float16", "int3"))
-    assert (open_index(floats).name, open_index(packed).name) == ("dense", "scan")
+    assert open_index(floats).name == "dense"
+    assert open_index(packed).name == ("fast" if instruction_set() else "scan")
+    long_rows = encoded("int8", np.ones((1, 8193), np.float32))
+    assert open_index(long_rows).name == "scan"
+    with pytest.raises(ValueError, match="rows of 8193 bytes are too long for fast"):
+        open_index(long_rows, "fast")
     assert open_index(packed, "exact").name == "exact"
     assert all(engine.name == name for name, engine in ENGINES.items())
     with pytest.raises(RecipeError, match="unknown engine 'faiss'; expected one of dense, exact"):
         open_index(packed, "faiss")
-    with pytest.raises(ValueError, match="the scan reads packed codes, not floats of 16 bits"):
+    with pytest.raises(ValueError, match="scan reads packed codes, not floats of 16 bits"):
         open_index(floats, "scan")
     with pytest.raises(ValueError, match="matrix products need float codes, not 3 bits"):
         open_index(packed, "dense")
@@ -462,15 +475,6 @@ def test_rounding_has_room_too() -> None:
     fixed = FixedQueries.of(queries, no_items(8, queries.dim))
     assert int(fixed.values.astype(np.int64).sum()) * 255 <= 2**31 - 1
     assert fixed.scales.tolist() == [2.0]
-
-
-def test_fixed_queries_take_a_stretch() -> None:
-    fixed = FixedQueries.of(FloatCodes().encode(np.eye(4, dtype=np.float32)), no_items(2, 4))
-    part = fixed.take(slice(1, 3))
-    assert len(fixed) == 4
-    assert len(part) == 2
-    assert np.array_equal(part.values, fixed.values[1:3])
-    assert np.array_equal(part.scales, fixed.scales[1:3])
 
 
 @pytest.mark.parametrize("dim", [33_025, 33_026])

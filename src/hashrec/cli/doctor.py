@@ -57,6 +57,7 @@ def _kernels() -> dict[str, Any]:
 
     from hashrec.csr import Csr
     from hashrec.graph import propagate
+    from hashrec.simd import instruction_set
     from hashrec.threads import threads
 
     ones = np.ones(2, np.float32)
@@ -65,6 +66,7 @@ def _kernels() -> dict[str, Any]:
     return {
         "work": bool((result[:, 0] == [2, 1]).all()),
         "threads": threads(),
+        "instructions": instruction_set() or "plain",
         "layer": numba.threading_layer(),
     }
 

@@ -7,13 +7,22 @@ from typing import Any
 
 from hashrec.artifact import open_model
 from hashrec.cli.output import print_json, print_table
+from hashrec.search import best_engine
+from hashrec.simd import instruction_set
 
 __all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> None:
     stored = open_model(options.model, verify=not options.no_verify)
-    result = {**stored.header, "files": stored.sizes, "verified": not options.no_verify}
+    codes = stored.arrays["item_codes"]
+    engine = best_engine(stored.header["item_codes"]["bits"], codes.shape[1])
+    result = {
+        **stored.header,
+        "search": {"engine": engine, "instructions": instruction_set() or "plain"},
+        "files": stored.sizes,
+        "verified": not options.no_verify,
+    }
     if options.json:
         print_json(result)
         return

@@ -58,6 +58,11 @@ class Basis:
         return len(self.owner)
 
     @property
+    def source_dim(self) -> int:
+        """Dimensions of the encoder's space, d."""
+        return len(self.rest)
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of all three, kept once for all rows."""
         return self.directions.nbytes + self.owner.nbytes + self.rest.nbytes

@@ -42,6 +42,11 @@ class Rotation:
 
     n_bytes: ClassVar[int] = 0
 
+    @property
+    def source_dim(self) -> int:
+        """Dimensions of the space it turns."""
+        return self.dim
+
     def apply(self, vectors: Vectors, *, steady: bool = False) -> Vectors:
         """(n, dim) float32 -> (n, dim) float32.
 

@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from hashrec.simd import load, meet, spread
+
 __all__ = ["TILE", "gather_tile"]
 
 _LANES = 16
@@ -58,7 +60,7 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     edge = builder.phi(_INDEX)
     sums = [builder.phi(_VECTOR) for _ in range(_VECTORS)]
     neighbour = builder.sext(builder.load(builder.gep(indices.data, [edge])), _INDEX)
-    weight = _spread(builder, builder.load(builder.gep(weights.data, [neighbour])))
+    weight = spread(builder, builder.load(builder.gep(weights.data, [neighbour])), _LANES)
     row = builder.gep(block.data, [builder.add(builder.mul(neighbour, width), column)])
     added = [
         builder.fadd(total, builder.fmul(weight, _load(builder, row, vector)))
@@ -66,24 +68,19 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     ]
     following = builder.add(edge, _INDEX(1))
     builder.cbranch(builder.icmp_signed("<", following, end), loop, done)
-    _meet(edge, {entry: start, loop: following})
+    meet(edge, {entry: start, loop: following})
     for total, after in zip(sums, added, strict=True):
-        _meet(total, {entry: zero, loop: after})
+        meet(total, {entry: zero, loop: after})
 
     builder.position_at_end(done)
     finals = [builder.phi(_VECTOR) for _ in range(_VECTORS)]
     for total, after in zip(finals, added, strict=True):
-        _meet(total, {entry: zero, loop: after})
-    target, factor = builder.gep(out.data, [column]), _spread(builder, scale)
+        meet(total, {entry: zero, loop: after})
+    target, factor = builder.gep(out.data, [column]), spread(builder, scale, _LANES)
     for vector, total in enumerate(finals):
         stored = builder.store(builder.fmul(total, factor), _place(builder, target, vector))
         stored.align = 4
     return context.get_dummy_value()
-
-
-def _meet(phi: Any, values: dict[Any, Any]) -> None:
-    for block, value in values.items():
-        phi.add_incoming(value, block)
 
 
 def _place(builder: Any, row: Any, vector: int) -> Any:
@@ -92,14 +89,6 @@ def _place(builder: Any, row: Any, vector: int) -> Any:
 
 
 def _load(builder: Any, row: Any, vector: int) -> Any:
-    loaded = builder.load(_place(builder, row, vector))
-    loaded.align = 4  # rows begin where they begin
-    return loaded
-
-
-def _spread(builder: Any, scalar: Any) -> Any:
-    """The scalar in every lane."""
-    nothing = ir.Constant(_VECTOR, ir.Undefined)
-    first = builder.insert_element(nothing, scalar, ir.IntType(32)(0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
-    return builder.shuffle_vector(first, nothing, lanes)
+    return load(
+        builder, _place(builder, row, vector), _VECTOR, align=4
+    )  # rows begin where they begin

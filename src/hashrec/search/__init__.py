@@ -8,22 +8,32 @@ from hashrec.codes import Codes
 from hashrec.errors import RecipeError
 from hashrec.search.dense import DenseIndex
 from hashrec.search.exact import ExactIndex
+from hashrec.search.fast import FastIndex
 from hashrec.search.index import Index
+from hashrec.search.lookup import MOST_ROW_BYTES
 from hashrec.search.rerank import rerank
 from hashrec.search.results import Hits, TopK
 from hashrec.search.scan import ScanIndex
+from hashrec.simd import instruction_set
 
 ENGINES: Mapping[str, type[Index]] = {
-    engine.name: engine for engine in (DenseIndex, ExactIndex, ScanIndex)
+    engine.name: engine for engine in (DenseIndex, ExactIndex, FastIndex, ScanIndex)
 }
 
-__all__ = ["ENGINES", "Hits", "Index", "TopK", "open_index", "rerank"]
+__all__ = ["ENGINES", "Hits", "Index", "TopK", "best_engine", "open_index", "rerank"]
+
+
+def best_engine(bits: int, row_bytes: int) -> str:
+    """Which engine `open_index` takes for such rows on this machine."""
+    if bits > 8:
+        return "dense"
+    return "fast" if instruction_set() and row_bytes <= MOST_ROW_BYTES else "scan"
 
 
 def open_index(codes: Codes, engine: str = "auto") -> Index:
-    """An index over `codes`: `scan` for packed ones, `dense` for floats, or the named engine."""
+    """An index over `codes`: by the best exact engine here, or the named one."""
     if engine == "auto":
-        engine = "scan" if codes.packed else "dense"
+        engine = best_engine(codes.bits, codes.data.shape[1])
     if engine not in ENGINES:
         raise RecipeError(f"unknown engine {engine!r}", expected="one of " + ", ".join(ENGINES))
     return ENGINES[engine](codes)

@@ -18,13 +18,11 @@ from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.kernels import kernel, parallel_kernel
 from hashrec.search.heap import contains, finish, offer
-from hashrec.search.index import Index
+from hashrec.search.index import Index, Rows, Scores
 from hashrec.search.results import Hits, TopK
 from hashrec.search.threshold import collect
 
 __all__ = ["DenseIndex"]
-
-Scores = npt.NDArray[np.float32]
 
 
 class DenseIndex(Index):
@@ -39,24 +37,29 @@ class DenseIndex(Index):
         self._items = codes.decode()
         self._longest = float(np.sqrt(_squares(self._items).max(initial=0.0)))
 
-    def _search(self, queries: Codes, k: int, exclude: Csr) -> TopK:
-        users = queries.decode()
+    def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
+        users, items = queries.decode(), self._among(rows)
         n, bounds = len(users), self._bounds(users)
         positions = np.empty((n, k), np.int32)
         scores = np.empty((n, k), np.float32)
         counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
         _select(
-            users @ self._items.T, users, self._items, bounds,
+            users @ items.T, users, items, _names(rows), bounds,
             exclude.offsets, exclude.indices, scores, positions, counts, ties,
         )  # fmt: skip
         return TopK(positions, scores, counts, ties)
 
-    def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits:
-        users = queries.decode()
+    def _search_threshold(
+        self, queries: Codes, thresholds: Scores, exclude: Csr, rows: Rows | None, limit: int | None
+    ) -> Hits:
+        users, items = queries.decode(), self._among(rows)
         bounds = self._bounds(users)
-        scores = users @ self._items.T
-        _settle(scores, users, self._items, thresholds, bounds)
-        return collect(scores, thresholds, exclude)
+        scores = users @ items.T
+        _settle(scores, users, items, thresholds, bounds)
+        return collect(scores, thresholds, exclude, rows, limit)
+
+    def _among(self, rows: Rows | None) -> Scores:
+        return self._items if rows is None else self._items[rows]
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
         out = np.empty(len(pairs.indices), np.float32)
@@ -80,6 +83,11 @@ class DenseIndex(Index):
         return bounds
 
 
+def _names(rows: Rows | None) -> Rows:
+    """Positions of the columns of a block of scores; none: their own."""
+    return np.zeros(0, np.int32) if rows is None else rows
+
+
 def _squares(vectors: Scores) -> npt.NDArray[np.float64]:
     """(n,) squared lengths in float64, without a float64 copy of the vectors."""
     squares = np.zeros(len(vectors))
@@ -98,7 +106,7 @@ def _exact(user, item):  # type: ignore[no-untyped-def]
 
 @parallel_kernel
 def _select(  # type: ignore[no-untyped-def]
-    approximate, users, items, bounds, seen_offsets, seen, scores, positions, counts, ties
+    approximate, users, items, names, bounds, seen_offsets, seen, scores, positions, counts, ties
 ):  # fmt: skip
     n, n_items = approximate.shape
     for row in numba.prange(n):
@@ -107,17 +115,18 @@ def _select(  # type: ignore[no-untyped-def]
         heap, heap_positions = scores[row], positions[row]
         count, _ = 0, 0
         for item in range(n_items):
-            full = count == len(heap)
-            if (not full or rough[item] > heap[0]) and not contains(seen_row, item):
-                count, _ = offer(heap, heap_positions, count, 0, rough[item], item)
+            full, name = count == len(heap), names[item] if len(names) else item
+            if (not full or rough[item] > heap[0]) and not contains(seen_row, name):
+                count, _ = offer(heap, heap_positions, count, 0, rough[item], name)
         bar = -np.inf
         if 0 < count == len(heap):
             bar = np.float64(heap[0]) - 2 * bounds[row]
         count, tied = 0, 0
         for item in range(n_items):
-            if np.float64(rough[item]) >= bar and not contains(seen_row, item):
+            name = names[item] if len(names) else item
+            if np.float64(rough[item]) >= bar and not contains(seen_row, name):
                 score = _exact(users[row], items[item])
-                count, tied = offer(heap, heap_positions, count, tied, score, item)
+                count, tied = offer(heap, heap_positions, count, tied, score, name)
         finish(heap, heap_positions, count)
         counts[row], ties[row] = count, tied
 

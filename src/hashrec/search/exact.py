@@ -7,13 +7,11 @@ import numpy.typing as npt
 
 from hashrec.codes import Codes
 from hashrec.csr import Csr
-from hashrec.search.index import Index
+from hashrec.search.index import Index, Rows, Scores
 from hashrec.search.query import FixedQueries, combine
 from hashrec.search.results import Hits, TopK
 
 __all__ = ["ExactIndex"]
-
-Scores = npt.NDArray[np.float32]
 
 
 class ExactIndex(Index):
@@ -21,30 +19,34 @@ class ExactIndex(Index):
 
     name = "exact"
 
-    def _search(self, queries: Codes, k: int, exclude: Csr) -> TopK:
+    def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
         scores = self._all_scores(queries)
         n = len(queries)
         positions = np.full((n, k), -1, np.int32)
         best = np.full((n, k), -np.inf, np.float32)
         counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for row in range(n):
-            order = _ranked(scores[row], exclude.row(row))
+            order = _ranked(scores[row], exclude.row(row), rows)
             top = order[:k]
             counts[row] = len(top)
             positions[row, : len(top)], best[row, : len(top)] = top, scores[row, top]
             ties[row] = np.sum(scores[row, order[k:]] == scores[row, top[-1]]) if len(top) else 0
         return TopK(positions, best, counts, ties)
 
-    def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits:
+    def _search_threshold(
+        self, queries: Codes, thresholds: Scores, exclude: Csr, rows: Rows | None, limit: int | None
+    ) -> Hits:
         scores = self._all_scores(queries)
-        rows = []
+        found, totals = [], []
         for row in range(len(queries)):
-            order = _ranked(scores[row], exclude.row(row))
-            rows.append(order[scores[row, order] >= thresholds[row]])
-        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-        positions = np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int32)
-        owner = np.repeat(np.arange(len(rows)), np.diff(offsets))
-        return Hits(offsets, positions, scores[owner, positions])
+            order = _ranked(scores[row], exclude.row(row), rows)
+            reached = order[scores[row, order] >= thresholds[row]]
+            found.append(reached[:limit])
+            totals.append(len(reached))
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in found])]).astype(np.int64)
+        positions = np.concatenate([*found, np.zeros(0, np.int64)]).astype(np.int32)
+        owner = np.repeat(np.arange(len(found)), np.diff(offsets))
+        return Hits(offsets, positions, scores[owner, positions], np.array(totals, np.int64))
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
         return self._all_scores(queries)[pairs.row_of_entry, pairs.indices]
@@ -54,14 +56,21 @@ class ExactIndex(Index):
         if not self.codes.packed:
             return _float_scores(queries.decode(), self.codes.decode())
         fixed = FixedQueries.of(queries, self.codes)
-        sums = fixed.values.astype(np.int64) @ self.codes.levels().astype(np.int64).T
+        # All products and sums are integers below 2^31, so float64 holds them in any order.
+        sums = fixed.values.astype(np.float64) @ self.codes.levels().astype(np.float64).T
         sums += fixed.bases[:, None]
-        return combine(sums, fixed.scales, self.scales)
+        scales = np.ones(len(self.codes), np.float32)
+        return combine(
+            sums, fixed.scales, scales if self.codes.scales is None else self.codes.scales
+        )
 
 
-def _ranked(scores: Scores, seen: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def _ranked(
+    scores: Scores, seen: npt.NDArray[np.int32], rows: Rows | None
+) -> npt.NDArray[np.int64]:
     """Eligible positions, best first, equal scores by position."""
-    eligible = np.setdiff1d(np.arange(len(scores)), seen)
+    every = np.arange(len(scores)) if rows is None else rows.astype(np.int64)
+    eligible: npt.NDArray[np.int64] = np.setdiff1d(every, seen)
     return eligible[np.argsort(-scores[eligible], kind="stable")]
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from hashrec.codes import Codes
+from hashrec.codes import Codes, FloatCodes, Rotation, bring
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.progress import SILENT, Progress
 from hashrec.search.results import Hits, TopK
 
-__all__ = ["Index"]
+__all__ = ["Index", "Rows", "Scores"]
 
 Scores = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int32]
 
 # Working memory of one block of queries. Large enough that blocks cost nothing, small enough to
 # go unnoticed beside the index.
@@ -36,75 +37,126 @@ class Index(ABC):
 
     def __init__(self, codes: Codes) -> None:
         self.codes = codes
-        self.scales: npt.NDArray[np.float32] = (
-            np.ones(len(codes), np.float32) if codes.scales is None else codes.scales
-        )
 
     def search(
-        self, queries: Codes, k: int, *, exclude: Csr | None = None, progress: Progress = SILENT
+        self,
+        queries: Codes | npt.ArrayLike,
+        k: int,
+        *,
+        exclude: Csr | None = None,
+        allow: npt.ArrayLike | None = None,
+        progress: Progress = SILENT,
     ) -> TopK:
-        """The `k` best items of each query that are not in its row of `exclude`.
+        """The `k` best items of each query that are allowed and not in its row of `exclude`.
 
         Args:
-            queries: codes (any bits) in the items' rotated space.
+            queries: codes (any bits) in the items' rotated space; or (n, d) vectors in the space
+                that the items were coded from.
             k: how many, at least 1; beyond the number of items the rows are cut to that number.
             exclude: (n_queries, n_items); seen items, left out before selection.
+            allow: (n_items,) bool, what may be found by anybody; all without it.
 
-        Raises UsageError for k < 1 or shapes that do not meet.
+        Raises UsageError for k < 1, vectors that hold NaN or infinity, or shapes that do not meet.
         """
         if k < 1:
             raise UsageError("k is too small", expected="at least 1", got=str(k))
-        seen = self._checked(queries, exclude)
+        asked = self._queries(queries)
+        seen, rows = self._checked(asked, exclude), self._allowed(allow)
         width = min(k, len(self.codes))
-        progress.start("search", len(queries))
+        progress.start("search", len(asked))
         parts = []
-        for rows in self._blocks(len(queries)):
-            block = np.arange(rows.start, rows.stop)
-            parts.append(self._search(queries.take(block), width, seen.take(block)))
+        for part in self._blocks(len(asked), width):
+            block = np.arange(part.start, part.stop)
+            parts.append(self._search(asked.take(block), width, seen.take(block), rows))
             progress.advance(len(block))
         return TopK.join(parts, width)
 
     def search_threshold(
         self,
-        queries: Codes,
+        queries: Codes | npt.ArrayLike,
         threshold: float | npt.ArrayLike,
         *,
         exclude: Csr | None = None,
+        allow: npt.ArrayLike | None = None,
+        limit: int | None = None,
         progress: Progress = SILENT,
     ) -> Hits:
-        """Every item that is not excluded and scores at least `threshold` (one, or one a query).
+        """Every allowed item that is not excluded and scores at least `threshold` (one, or one a
+        query).
 
         The threshold is compared as float32, the precision of scores, and is inclusive: a score
-        that a search returned, given back as threshold, finds that item again.
+        that a search returned, given back as threshold, finds that item again. With `limit` only
+        the best so many are listed, in so much memory; `totals` counts all.
         """
-        seen = self._checked(queries, exclude)
-        with np.errstate(over="ignore"):  # beyond float32 it is infinite, as scores are
-            given = np.asarray(threshold).astype(np.float32)
-        if given.shape not in ((), (1,), (len(queries),)):
-            raise UsageError(
-                "thresholds do not match queries",
-                expected=f"one number, or {len(queries)}",
-                got=f"an array of {given.shape}",
-            )
-        wanted = np.broadcast_to(given, (len(queries),))
-        if np.isnan(wanted).any():
-            raise UsageError("threshold is not a number", expected="a number", got="NaN")
-        progress.start("search", len(queries))
+        if limit is not None and limit < 1:
+            raise UsageError("limit is too small", expected="at least 1", got=str(limit))
+        asked = self._queries(queries)
+        seen, rows = self._checked(asked, exclude), self._allowed(allow)
+        wanted = self._thresholds(threshold, len(asked))
+        most = None if limit is None else min(limit, max(len(self.codes), 1))
+        progress.start("search", len(asked))
         parts = []
-        for rows in self._blocks(len(queries)):
-            block = np.arange(rows.start, rows.stop)
+        for part in self._blocks(len(asked), most):
+            block = np.arange(part.start, part.stop)
             parts.append(
-                self._search_threshold(queries.take(block), wanted[rows].copy(), seen.take(block))
+                self._search_threshold(
+                    asked.take(block), wanted[part].copy(), seen.take(block), rows, most
+                )
             )
             progress.advance(len(block))
         return Hits.join(parts)
 
-    def score(self, queries: Codes, pairs: Csr) -> Scores:
+    def score(self, queries: Codes | npt.ArrayLike, pairs: Csr) -> Scores:
         """The scores of named items: row q of `pairs` lists items for query q.
 
         Returns float32 aligned with `pairs.indices`, equal in every bit to what searches return.
         """
-        return self._score(queries, self._checked(queries, pairs))
+        asked = self._queries(queries)
+        return self._score(asked, self._checked(asked, pairs))
+
+    def _queries(self, queries: Codes | npt.ArrayLike) -> Codes:
+        """Codes as they are; vectors brought to where the items are."""
+        if not isinstance(queries, Codes):
+            vectors = np.asarray(queries, np.float32)
+            dim = self.codes.rotation.source_dim
+            if vectors.ndim != 2 or vectors.shape[1] != dim:
+                raise UsageError(
+                    "these are no vectors of the items' space",
+                    expected=f"an array of (n, {dim})",
+                    got=f"an array of {vectors.shape}",
+                )
+            _require_finite(vectors)
+            own = Rotation("none", dim, 0)
+            return bring(FloatCodes().quantise(vectors, own), self.codes.rotation)
+        _require_finite(queries.scales if queries.packed else queries.data)
+        return queries
+
+    def _allowed(self, allow: npt.ArrayLike | None) -> Rows | None:
+        """(m,) int32 positions that may be found, or None for all."""
+        if allow is None:
+            return None
+        mask = np.asarray(allow)
+        if mask.dtype != np.bool_ or mask.shape != (len(self.codes),):
+            raise UsageError(
+                "this is no mask of the items",
+                expected=f"({len(self.codes)},) bool",
+                got=f"{mask.shape} {mask.dtype}",
+            )
+        return np.flatnonzero(mask).astype(np.int32)
+
+    @staticmethod
+    def _thresholds(threshold: float | npt.ArrayLike, n: int) -> Scores:
+        with np.errstate(over="ignore"):  # beyond float32 it is infinite, as scores are
+            given = np.asarray(threshold).astype(np.float32)
+        if given.shape not in ((), (1,), (n,)):
+            raise UsageError(
+                "thresholds do not match queries",
+                expected=f"one number, or {n}",
+                got=f"an array of {given.shape}",
+            )
+        if np.isnan(given).any():
+            raise UsageError("threshold is not a number", expected="a number", got="NaN")
+        return np.broadcast_to(given, (n,))
 
     def _checked(self, queries: Codes, rows: Csr | None) -> Csr:
         if queries.dim != self.codes.dim:
@@ -123,17 +175,27 @@ class Index(ABC):
             )
         return rows
 
-    def _blocks(self, n_queries: int) -> list[slice]:
-        """Stretches of queries whose score rows fit the working memory."""
+    def _blocks(self, n_queries: int, places: int | None) -> list[slice]:
+        """Stretches of queries that fit the working memory, with so many places for results each.
+
+        Here: such that rows of scores of all items do.
+        """
         row_bytes = 4 * max(len(self.codes), self.codes.dim, 1)
         size = max(1, min(8192, _BLOCK_BYTES // row_bytes))
         return [slice(a, min(a + size, n_queries)) for a in range(0, n_queries, size)]
 
     @abstractmethod
-    def _search(self, queries: Codes, k: int, exclude: Csr) -> TopK: ...
+    def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK: ...
 
     @abstractmethod
-    def _search_threshold(self, queries: Codes, thresholds: Scores, exclude: Csr) -> Hits: ...
+    def _search_threshold(
+        self, queries: Codes, thresholds: Scores, exclude: Csr, rows: Rows | None, limit: int | None
+    ) -> Hits: ...
 
     @abstractmethod
     def _score(self, queries: Codes, pairs: Csr) -> Scores: ...
+
+
+def _require_finite(numbers: npt.NDArray[Any] | None) -> None:
+    if numbers is not None and not np.isfinite(numbers).all():
+        raise UsageError("queries hold NaN or infinity", expected="finite numbers")

@@ -1,13 +1,16 @@
-"""The number of ones in a word, as the processor's own instruction."""
+"""Ones in a word, counted and found by the processor's own instruction."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["popcount"]
+from hashrec.kernels import inner_kernel
+
+__all__ = ["lowest", "popcount"]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -18,3 +21,9 @@ def popcount(_context: Any, _word: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), emit
+
+
+@inner_kernel
+def lowest(mask):  # type: ignore[no-untyped-def]
+    """The place of the lowest one of an int64 that is not zero."""
+    return popcount(np.uint64((mask & -mask) - 1))

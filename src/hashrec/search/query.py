@@ -39,10 +39,6 @@ class FixedQueries:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, rows: slice) -> FixedQueries:
-        """A stretch of the queries."""
-        return FixedQueries(self.values[rows], self.bases[rows], self.scales[rows])
-
     @classmethod
     def of(cls, queries: Codes, items: Codes) -> FixedQueries:
         """Queries for packed items: packed ones exactly, floats rounded to fixed point.
@@ -102,11 +98,11 @@ def _require_room(largest_sum: int, queries: Codes, item_bits: int) -> None:
 
 
 def combine(
-    sums: npt.NDArray[np.int64],
+    sums: npt.NDArray[np.float64],
     query_scales: npt.NDArray[np.float64],
     item_scales: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
     """(n_queries, n_items) scores of integer sums, in the order of operations all engines keep."""
-    scores = sums.astype(np.float64) * (query_scales[:, None] * item_scales.astype(np.float64))
+    scores = sums * (query_scales[:, None] * item_scales.astype(np.float64))
     with np.errstate(over="ignore"):  # beyond float32 a score is infinite, in every engine
         return scores.astype(np.float32)

@@ -42,19 +42,27 @@ class TopK:
             np.concatenate([part.ties for part in parts]),
         )
 
+    def put(self, rows: npt.NDArray[np.int64], other: TopK) -> None:
+        """Replaces the named rows, in place."""
+        self.positions[rows], self.scores[rows] = other.positions, other.scores
+        self.counts[rows], self.ties[rows] = other.counts, other.ties
+
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Every item at or above a threshold, a ragged row a query, ordered like `TopK`.
+    """Every item at or above a threshold, or the best so many of them, a ragged row a query,
+    ordered like `TopK`.
 
     Attributes:
         offsets: (n + 1,) int64; query q owns [offsets[q], offsets[q + 1]).
         positions: int32. scores: float32.
+        totals: (n,) int64, how many items reach the threshold, listed or not.
     """
 
     offsets: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+    totals: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -67,4 +75,19 @@ class Hits:
             np.cumsum(np.concatenate(lengths)),
             np.concatenate([*(part.positions for part in parts), np.zeros(0, np.int32)]),
             np.concatenate([*(part.scores for part in parts), np.zeros(0, np.float32)]),
+            np.concatenate([*(part.totals for part in parts), np.zeros(0, np.int64)]),
         )
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Hits:
+        """The named rows, in the order named."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        entry = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Hits(offsets, self.positions[entry], self.scores[entry], self.totals[rows])
+
+    def first(self, limit: int) -> Hits:
+        """At most `limit` of each row, the best."""
+        lengths = np.diff(self.offsets)
+        kept = np.arange(len(self.positions)) - np.repeat(self.offsets[:-1], lengths) < limit
+        offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit))]).astype(np.int64)
+        return Hits(offsets, self.positions[kept], self.scores[kept], self.totals)

@@ -1,0 +1,143 @@
+"""Exact search at the speed of a coarse one: bounds by small tables, exact scores for what they let
+by.
+
+Small tables (`tables.py`) give every score an upper bound, many at once (`lookup.py`). An item
+whose bound stays below a query's bar cannot be in its result and is not looked at again; all others
+are scored exactly, in integers. So nothing needs to be proved afterwards: what is left out was out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes import Codes
+from hashrec.csr import Csr
+from hashrec.kernels import parallel_kernel
+from hashrec.search.index import Rows
+from hashrec.search.lookup import LANES, MOST_ROW_BYTES, survey, survey_one
+from hashrec.search.packed import PackedIndex
+from hashrec.search.popcount import lowest
+from hashrec.search.query import FixedQueries
+from hashrec.search.selection import Selection, consider
+from hashrec.search.tables import SmallTables, lowered
+from hashrec.search.tiles import BLOCK, CHUNK_BYTES, aligned, fill, gather_scales, tile_items
+from hashrec.search.weights import bit_weights, sum_bits
+
+__all__ = ["FastIndex"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    weights: npt.NDArray[np.int32]
+    bases: npt.NDArray[np.int64]
+    scales: npt.NDArray[np.float64]
+    tables: SmallTables
+
+
+class FastIndex(PackedIndex):
+    """Exact search on codes of 1 to 8 bits, by look-ups in vector registers."""
+
+    name: ClassVar[str] = "fast"
+
+    def __init__(self, codes: Codes) -> None:
+        super().__init__(codes)
+        if self._data.shape[1] > MOST_ROW_BYTES:
+            raise ValueError(f"rows of {self._data.shape[1]} bytes are too long for {self.name}")
+
+    def _ask(self, queries: Codes, fixed: FixedQueries) -> _Asked:
+        weights, bases = bit_weights(fixed, self.codes)
+        return _Asked(weights.astype(np.int32), bases, fixed.scales, SmallTables.of(weights, bases))
+
+    def _scan(
+        self,
+        asked: _Asked,
+        exclude: Csr,
+        rows: Rows,
+        bounds: npt.NDArray[np.int64],
+        selection: Selection,
+    ) -> int:
+        checked = np.zeros(len(bounds) - 1, np.int64)
+        tables, most = asked.tables, tile_items(self._data.shape[1])
+        _scan_tiles(
+            self._data, self._scales, rows, bounds, most,
+            tables.entries, tables.starts, tables.units, asked.weights, asked.bases, asked.scales,
+            checked, *selection.into(exclude),
+        )  # fmt: skip
+        return int(checked.sum())
+
+
+@parallel_kernel
+def _scan_tiles(  # type: ignore[no-untyped-def]
+    data, item_scales, rows, bounds, most, entries, starts, units, weights, bases, query_scales,
+    checked, floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+):  # fmt: skip
+    n, lanes = len(floors), len(starts)
+    chunks = entries.shape[1]
+    for split in numba.prange(len(bounds) - 1):
+        column, tile = np.zeros(most, np.uint64), aligned(most // BLOCK * chunks * CHUNK_BYTES)
+        tile_scales = np.ones(most, np.float32)
+        masks = np.zeros(LANES, np.uint32)
+        exact, bars = floors.copy(), np.full(lanes, np.inf, np.float32)
+        for query in range(n):
+            bars[query] = lowered(floors[query], units[query], query_scales[query])
+        for first in range(bounds[split], bounds[split + 1], most):
+            count = min(most, bounds[split + 1] - first)
+            fill(data, rows, first, count, column, tile)
+            gather_scales(item_scales, rows, first, count, tile_scales)
+            for group in range(0, n, LANES):
+                for block in range(0, count, BLOCK):
+                    at = block // BLOCK * chunks * CHUNK_BYTES
+                    if n - group == 1:
+                        hit = survey_one(
+                            tile,
+                            at,
+                            entries,
+                            group,
+                            chunks,
+                            starts,
+                            bars,
+                            tile_scales,
+                            block,
+                            masks,
+                        )
+                    else:
+                        hit = survey(
+                            tile,
+                            at,
+                            entries,
+                            group,
+                            chunks,
+                            starts,
+                            bars,
+                            tile_scales,
+                            block,
+                            masks,
+                        )
+                    if hit == 0:
+                        continue
+                    for lane in range(min(LANES, n - group)):
+                        query = group + lane
+                        mask = np.int64(masks[lane])
+                        while mask:
+                            place = lowest(mask)
+                            mask &= mask - 1
+                            if block + place >= count:
+                                break
+                            at_row = first + block + place
+                            item = np.int64(rows[at_row]) if len(rows) else at_row
+                            checked[split] += 1
+                            total = sum_bits(data, item, weights, query, bases)
+                            item_scale = np.float64(item_scales[item]) if len(item_scales) else 1.0
+                            score = np.float32(total * (query_scales[query] * item_scale))
+                            if score < exact[query]:
+                                continue
+                            exact[query] = consider(
+                                query, split, item, score, floors, steady, seen_offsets, seen,
+                                scores, positions, counts, ties, totals,
+                            )  # fmt: skip
+                            bars[query] = lowered(exact[query], units[query], query_scales[query])

@@ -1,0 +1,202 @@
+"""Searches over packed codes: blocks of queries, ranges of items, and a first guess at the bar.
+
+An engine scans: it compares every item with every query's bar and considers what reaches it. What
+all of them share is here. Before a large catalogue is scanned for the best k, a sample of it is,
+and says where the k-th best score is likely to be, so that the scan need not climb there from
+nothing. A guess is only a guess: a query that ends with fewer than k is scanned again without one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from hashrec.codes import Codes
+from hashrec.csr import Csr
+from hashrec.kernels import parallel_kernel
+from hashrec.search.index import Index, Rows, Scores
+from hashrec.search.query import FixedQueries
+from hashrec.search.results import Hits, TopK
+from hashrec.search.selection import Selection
+from hashrec.search.weights import bit_weights, sum_bits
+
+__all__ = ["PackedIndex", "Work"]
+
+# Ranges of items a thread, so that none waits long for the last.
+_RANGES = 4
+# Items a range has at least.
+_RANGE_ITEMS = 4096
+# One item in so many is in the sample.
+_SAMPLED = 16
+# Queries of a block: what they need stays in the nearer caches.
+_QUERIES = 1024
+# Heaps of a block, all ranges together.
+_HEAP_BYTES = 64 << 20
+# Places that a query has for hits at first; those that have more are asked again.
+_PLACES = 256
+
+
+@dataclass
+class Work:
+    """What searches for the best k have done so far.
+
+    Attributes:
+        queries: answered. guessed: of these, started from a guess at the bar. again: of these,
+            scanned a second time because the guess was too high.
+        checked: items of whole catalogues whose exact score was looked at, by engines that only
+            look at what a bound lets through; of thresholds, too.
+    """
+
+    queries: int = 0
+    guessed: int = 0
+    again: int = 0
+    checked: int = 0
+
+
+class PackedIndex(Index):
+    """Exact search on codes of 1 to 8 bits. Engines say how to scan."""
+
+    def __init__(self, codes: Codes) -> None:
+        if not codes.packed:
+            raise ValueError(f"{self.name} reads packed codes, not floats of {codes.bits} bits")
+        super().__init__(codes)
+        self.work = Work()
+        self._data = np.ascontiguousarray(codes.data, np.uint8)
+        self._scales = np.zeros(0, np.float32) if codes.scales is None else codes.scales
+
+    @abstractmethod
+    def _ask(self, queries: Codes, fixed: FixedQueries) -> Any:
+        """The queries as `_scan` wants them."""
+
+    @abstractmethod
+    def _scan(
+        self,
+        asked: Any,
+        exclude: Csr,
+        rows: Rows,
+        bounds: npt.NDArray[np.int64],
+        selection: Selection,
+    ) -> int:
+        """Considers every item that may reach its bar, range by range; returns how many were
+        checked.
+
+        Args:
+            rows: (m,) int32, the items to be scanned; none: all. bounds: (splits + 1,) int64,
+                where ranges begin and end, in `rows` or in all items.
+        """
+
+    def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
+        asked = self._ask(queries, FixedQueries.of(queries, self.codes))
+        floors = self._guess(asked, len(queries), k, exclude, rows)
+        top = self._select(
+            asked, Selection.empty(floors, self._splits(rows), k), exclude, rows
+        ).top()
+        guessed = floors > -np.inf
+        short = np.flatnonzero(guessed & (top.counts < k))
+        if len(short):
+            few, seen = queries.take(short), exclude.take(short)
+            asked = self._ask(few, FixedQueries.of(few, self.codes))
+            everything = np.full(len(short), -np.inf, np.float32)
+            heaps = Selection.empty(everything, self._splits(rows), k)
+            top.put(short, self._select(asked, heaps, seen, rows).top())
+        self.work.queries += len(queries)
+        self.work.guessed += int(guessed.sum())
+        self.work.again += len(short)
+        return top
+
+    def _search_threshold(
+        self, queries: Codes, thresholds: Scores, exclude: Csr, rows: Rows | None, limit: int | None
+    ) -> Hits:
+        hits = self._hits(queries, thresholds, exclude, rows, limit or _PLACES)
+        wide = np.flatnonzero(hits.totals > _PLACES)
+        if limit or not len(wide):
+            return hits
+        narrow = np.flatnonzero(hits.totals <= _PLACES)
+        parts, places = [hits.take(narrow)], int(hits.totals.max())
+        for few in np.array_split(wide, -(-len(wide) // self._most_queries(places, rows))):
+            seen = exclude.take(few)
+            parts.append(self._hits(queries.take(few), thresholds[few], seen, rows, places))
+        return Hits.join(parts).take(np.argsort(np.concatenate([narrow, wide])))
+
+    def _score(self, queries: Codes, pairs: Csr) -> Scores:
+        fixed = FixedQueries.of(queries, self.codes)
+        weights, bases = bit_weights(fixed, self.codes)
+        out = np.empty(len(pairs.indices), np.float32)
+        _score_pairs(
+            self._data,
+            self._scales,
+            weights.astype(np.int32),
+            bases,
+            fixed.scales,
+            pairs.offsets,
+            pairs.indices,
+            out,
+        )
+        return out
+
+    def _hits(
+        self, queries: Codes, floors: Scores, exclude: Csr, rows: Rows | None, places: int
+    ) -> Hits:
+        """The best `places` of each query."""
+        asked = self._ask(queries, FixedQueries.of(queries, self.codes))
+        heaps = Selection.empty(floors, self._splits(rows), places, steady=True)
+        return self._select(asked, heaps, exclude, rows).hits()
+
+    def _guess(self, asked: Any, n: int, k: int, exclude: Csr, rows: Rows | None) -> Scores:
+        """(n,) float32: what a few more items reach than are wanted, or -inf where nobody knows.
+
+        Of the k best, k / _SAMPLED are in the sample, give or take a root of that; the guess is
+        the score of a place two such roots further down, for which the sample is searched, which
+        begins with a guess of its own.
+        """
+        nothing = np.full(n, -np.inf, np.float32)
+        if rows is None:
+            sample = np.arange(0, len(self.codes), _SAMPLED, dtype=np.int32)
+        else:
+            sample = rows[::_SAMPLED]
+        share = k / _SAMPLED
+        place = int(np.ceil(share + 2 * np.sqrt(share) + 2))
+        if 4 * place > len(sample):
+            return nothing
+        floors = self._guess(asked, n, place, exclude, sample)
+        ranges = min(numba.get_num_threads(), self._splits(sample))
+        heaps = Selection.empty(floors, ranges, place)
+        best = self._select(asked, heaps, exclude, sample).top()
+        return np.where(best.counts == place, best.scores[:, -1], nothing).astype(np.float32)
+
+    def _select(self, asked: Any, heaps: Selection, exclude: Csr, rows: Rows | None) -> Selection:
+        length = len(self.codes) if rows is None else len(rows)
+        if length:
+            bounds = np.linspace(0, length, heaps.counts.shape[1] + 1).astype(np.int64)
+            chosen = np.zeros(0, np.int32) if rows is None else rows
+            self.work.checked += self._scan(asked, exclude, chosen, bounds, heaps)
+        return heaps
+
+    def _splits(self, rows: Rows | None) -> int:
+        """Into how many ranges of items the threads share."""
+        length = len(self.codes) if rows is None else len(rows)
+        return max(1, min(_RANGES * int(numba.get_num_threads()), length // _RANGE_ITEMS))
+
+    def _most_queries(self, places: int, rows: Rows | None) -> int:
+        return max(1, min(_QUERIES, _HEAP_BYTES // (8 * max(places, 1) * self._splits(rows))))
+
+    def _blocks(self, n_queries: int, places: int | None) -> list[slice]:
+        size = self._most_queries(_PLACES if places is None else places, None)
+        return [slice(a, min(a + size, n_queries)) for a in range(0, n_queries, size)]
+
+
+@parallel_kernel
+def _score_pairs(  # type: ignore[no-untyped-def]
+    data, item_scales, weights, bases, query_scales, offsets, items, out
+):
+    for query in numba.prange(len(weights)):
+        for entry in range(offsets[query], offsets[query + 1]):
+            item = np.int64(items[entry])
+            item_scale = np.float64(item_scales[item]) if len(item_scales) else 1.0
+            total = sum_bits(data, item, weights, query, bases)
+            out[entry] = np.float32(total * (query_scales[query] * item_scale))

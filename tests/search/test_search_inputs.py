@@ -1,0 +1,105 @@
+"""What may be asked, and how it is refused: vectors, masks, limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from search_cases import assert_same_hits, assert_same_top, case, encoded
+
+from hashrec.codes import Basis, FloatCodes, Rotation, SignCodes, TransformCodes, bring
+from hashrec.errors import UsageError
+from hashrec.search import ENGINES, open_index
+
+
+def test_vectors_are_brought_to_where_the_items_are() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((200, 24)).astype(np.float32)
+    queries = rng.standard_normal((7, 24)).astype(np.float32)
+    own = FloatCodes().quantise(queries, Rotation("none", 24, 0))
+    for codes in (SignCodes().encode(vectors), TransformCodes(bits=1.0).encode(vectors)):
+        index = open_index(codes)
+        there = bring(own, codes.rotation)
+        assert_same_top(index.search(queries, 5), index.search(there, 5))
+        assert_same_top(index.search(queries.tolist(), 5), index.search(there, 5))
+        assert_same_hits(index.search_threshold(queries, 1), index.search_threshold(there, 1))
+        # About the products of the vectors, but for what all items have in common.
+        about = codes.restore() @ queries[0]
+        if isinstance(codes.rotation, Basis):
+            about -= codes.rotation.rest @ queries[0]
+        assert index.search(queries, 1).scores[0, 0] == pytest.approx(about.max(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [
+        (np.zeros((2, 5)), r"no vectors of the items' space; expected an array of \(n, 6\); "
+         r"got an array of \(2, 5\)"),
+        (np.zeros(6), r"got an array of \(6,\)"),
+        (np.full((1, 6), np.nan), "queries hold NaN or infinity; expected finite numbers"),
+        (np.full((1, 6), np.inf), "queries hold NaN or infinity"),
+        (np.full((1, 6), 1e39), "queries hold NaN or infinity"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_vectors_refused(engine: str, queries: Any, words: str) -> None:
+    kind = "float32" if engine == "dense" else "sign"
+    index = open_index(encoded(kind, np.ones((4, 6), np.float32)), engine)
+    with pytest.raises(UsageError, match=words), np.errstate(over="ignore"):
+        index.search(queries, 1)
+
+
+def test_codes_that_hold_no_numbers_are_refused() -> None:
+    codes = encoded("float32", np.ones((2, 3), np.float32))
+    codes.data[1, 2] = np.nan
+    index = open_index(encoded("sign", np.ones((4, 3), np.float32)))
+    for ask in (lambda: index.search(codes, 1), lambda: index.search_threshold(codes, 0)):
+        with pytest.raises(UsageError, match="queries hold NaN or infinity"):
+            ask()
+    scaled = encoded("sign", np.ones((2, 3), np.float32))
+    assert scaled.scales is not None
+    scaled.scales[0] = np.inf
+    with pytest.raises(UsageError, match="queries hold NaN or infinity"):
+        index.search(scaled, 1)
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_masks_by_hand(engine: str) -> None:
+    kind = "float32" if engine == "dense" else "int8"
+    items = encoded(kind, np.array([[5.0], [4.0], [3.0], [2.0], [1.0]], np.float32))
+    queries = encoded("float32", np.array([[1.0], [-1.0]], np.float32))
+    index = open_index(items, engine)
+    allow = [False, True, False, True, True]
+    top = index.search(queries, 2, allow=allow)
+    assert top.positions.tolist() == [[1, 3], [4, 3]]
+    hits = index.search_threshold(queries, -1e9, allow=np.array(allow))
+    assert hits.positions.tolist() == [1, 3, 4, 4, 3, 1]
+    assert index.search_threshold(queries, -1e9, allow=allow, limit=1).positions.tolist() == [1, 4]
+    nothing = index.search(queries, 2, allow=np.zeros(5, bool))
+    assert nothing.positions.tolist() == [[-1, -1]] * 2
+    assert nothing.counts.tolist() == [0, 0]
+    assert index.search_threshold(queries, -1e9, allow=np.zeros(5, bool)).totals.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("allow", "words"),
+    [
+        ([True] * 4, r"no mask of the items; expected \(5,\) bool; got \(4,\) bool"),
+        ([1, 0, 1, 0, 1], r"got \(5,\) int64"),
+        ([[True] * 5], r"got \(1, 5\) bool"),
+    ],
+)
+def test_masks_refused(allow: Any, words: str) -> None:
+    found = case(0, "sign", "float32", n_items=5, n_queries=2, dim=3)
+    index = open_index(found.items)
+    with pytest.raises(UsageError, match=words):
+        index.search(found.queries, 1, allow=allow)
+    with pytest.raises(UsageError, match=words):
+        index.search_threshold(found.queries, 1, allow=allow)
+
+
+def test_limits_refused() -> None:
+    found = case(0, "sign", "float32", n_items=5, n_queries=2, dim=3)
+    with pytest.raises(UsageError, match="limit is too small; expected at least 1; got 0"):
+        open_index(found.items).search_threshold(found.queries, 1, limit=0)

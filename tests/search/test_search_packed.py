@@ -1,0 +1,87 @@
+"""What engines on packed codes share: the guess, queries with many hits, the work counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from search_cases import assert_same_hits, assert_same_top, case, encoded
+
+from hashrec.csr import Csr
+from hashrec.search import open_index
+from hashrec.search.fast import FastIndex
+from hashrec.search.packed import PackedIndex, Work
+from hashrec.search.scan import ScanIndex
+
+both = pytest.mark.parametrize("engine", [ScanIndex, FastIndex])
+
+
+@both
+def test_a_guess_spares_work_and_changes_nothing(
+    engine: type[PackedIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = case(1, "sign", "float32", n_items=20_000, n_queries=9, dim=64)
+    guessing = engine(found.items)
+    top = guessing.search(found.queries, 30, exclude=found.exclude)
+    monkeypatch.setattr("hashrec.search.packed._SAMPLED", 10**9)
+    plain = engine(found.items)
+    assert_same_top(top, plain.search(found.queries, 30, exclude=found.exclude))
+    assert (guessing.work.queries, guessing.work.guessed) == (9, 9)
+    assert plain.work.guessed == plain.work.again == 0
+    if engine is FastIndex:
+        assert 9 * 30 <= guessing.work.checked < plain.work.checked < 9 * 2_000
+
+
+@both
+def test_a_guess_too_high_is_noticed(engine: type[PackedIndex]) -> None:
+    """All good items stand where the sample looks, so it takes them for many; they are few."""
+    vectors = np.full((16_000, 8), -1.0, np.float32)
+    vectors[:: 16 * 20] = 1
+    rng = np.random.default_rng(0)
+    vectors[:: 16 * 20, rng.integers(0, 8)] = -1
+    index = engine(encoded("bare sign", vectors))
+    queries = encoded("float32", rng.random((3, 8), np.float32) + 1)
+    top = index.search(queries, 60)
+    assert_same_top(top, open_index(index.codes, "exact").search(queries, 60))
+    assert (index.work.guessed, index.work.again) == (3, 3)
+
+
+@both
+def test_no_guess_where_the_sample_is_all_excluded(engine: type[PackedIndex]) -> None:
+    found = case(2, "sign", "float32", n_items=5_000, n_queries=2, dim=16, share="none")
+    exclude = Csr.from_lists([list(range(0, 5_000, 16))] * 2, n_columns=5_000)
+    index = engine(found.items)
+    top = index.search(found.queries, 5, exclude=exclude)
+    oracle = open_index(found.items, "exact")
+    assert_same_top(top, oracle.search(found.queries, 5, exclude=exclude))
+    assert index.work == Work(queries=2, guessed=0, again=0, checked=index.work.checked)
+
+
+@both
+def test_queries_with_many_hits_among_queries_with_few(engine: type[PackedIndex]) -> None:
+    found = case(3, "int4", "float32", n_items=9_000, n_queries=40, dim=20)
+    scores = np.sort(open_index(found.items, "exact").score(
+        found.queries, Csr.from_lists([list(range(9_000))] * 40, n_columns=9_000)
+    ).reshape(40, -1))  # fmt: skip
+    wanted = np.resize([3, 256, 257, 8_000], 40)
+    thresholds = scores[np.arange(40), -wanted]
+    index, oracle = engine(found.items), open_index(found.items, "exact")
+    hits = index.search_threshold(found.queries, thresholds)
+    assert_same_hits(hits, oracle.search_threshold(found.queries, thresholds))
+    assert hits.totals.tolist() == wanted.tolist()
+    few = index.search_threshold(found.queries, thresholds, limit=5)
+    assert_same_hits(few, hits.first(5))
+    assert np.diff(few.offsets).tolist() == np.minimum(wanted, 5).tolist()
+
+
+@both
+def test_sums_beyond_the_middle_of_int32(engine: type[PackedIndex]) -> None:
+    """Nearly all of a query in one dimension: twice its weight leaves int32, the score does not."""
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((300, 12)).astype(np.float32)
+    spikes = np.zeros((4, 12), np.float32)
+    spikes[np.arange(4), [0, 5, 11, 3]] = [1, -1, 1, 1e-30]
+    for kind in ("sign", "int2", "int5", "int8"):
+        items = encoded(kind, vectors)
+        for queries in (encoded("float32", spikes), encoded("float32", spikes + 1e-3)):
+            top = engine(items).search(queries, 20)
+            assert_same_top(top, open_index(items, "exact").search(queries, 20))
