@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["inner_kernel", "kernel", "parallel_kernel"]
+__all__ = ["for_kernels", "inner_kernel", "kernel", "parallel_kernel"]
 
 # numba works types out by itself, so a compiled kernel has none that mypy could read.
 Kernel = Callable[..., Any]
@@ -39,3 +41,19 @@ def _compile(function: Kernel, **options: bool) -> Kernel:
     except RuntimeError:  # "cannot cache function": no writable place for the cache
         compiled = numba.njit(nogil=True, **options)(function)
     return compiled
+
+
+def for_kernels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, contiguous and looking writable: numba compiles everything once more for
+    read-only arrays, such as those of a mapped file. For kernels that only read."""
+    contiguous = np.ascontiguousarray(array)
+    return contiguous if contiguous.flags.writeable else np.asarray(_Lent(contiguous))
+
+
+class _Lent:
+    """Keeps an array alive and shows its memory."""
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self._array = array
+        shown = dict(array.__array_interface__)
+        self.__array_interface__ = {**shown, "data": (shown["data"][0], False)}

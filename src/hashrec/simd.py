@@ -8,6 +8,7 @@ look-up of sixteen bytes at once), `instruction_set` says which processors' own 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -17,6 +18,7 @@ __all__ = ["data_of", "foreign", "instruction_set", "load", "meet", "spread"]
 _NEEDED = {"avx512": ("avx512bw", "avx512vbmi", "avx512vnni"), "avx2": ("avx2",)}
 
 
+@cache
 def instruction_set() -> str:
     """`avx512` (with its byte permutations and dot products), `avx2`, or nothing we know: of what
     kernels are compiled for here, by default this processor."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hashrec.codes import Codes, Decoder, FloatCodes, IntCodes, Rotation, SignCodes
 from hashrec.codes.coder import Coder
 from hashrec.csr import Csr
-from hashrec.search import Hits, TopK
+from hashrec.search import Hits, Index, IvfIndex, TopK, open_index
 
 KINDS: dict[str, Coder] = {
     "float32": FloatCodes(),
@@ -41,6 +41,12 @@ class Case:
     @property
     def seen(self) -> Csr:
         return self.exclude or Csr.empty(len(self.queries), len(self.items))
+
+
+def opened(codes: Codes, engine: str) -> Index:
+    """An index that must answer exactly: an approximate one with all its doors open."""
+    index = open_index(codes, engine)
+    return index.with_probes(10**6) if isinstance(index, IvfIndex) else index
 
 
 def encoded(kind: str, vectors: npt.NDArray[np.float32]) -> Codes:

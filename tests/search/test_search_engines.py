@@ -22,6 +22,7 @@ from search_cases import (
     case,
     encoded,
     everything,
+    opened,
 )
 
 from hashrec.codes import Codes, Decoder, FloatCodes, IntCodes, Rotation, SignCodes
@@ -36,7 +37,7 @@ from hashrec.threads import set_threads, threads
 
 def takes(engine: str, kind: str) -> bool:
     try:
-        open_index(encoded(kind, np.ones((1, 2), np.float32)), engine)
+        opened(encoded(kind, np.ones((1, 2), np.float32)), engine)
     except ValueError:
         return False
     return True
@@ -55,7 +56,7 @@ def _same_threads_after() -> Iterator[None]:
 
 
 def assert_like_the_oracle(engine: str, found: Case, k: int) -> None:
-    index, oracle = open_index(found.items, engine), open_index(found.items, "exact")
+    index, oracle = opened(found.items, engine), open_index(found.items, "exact")
     n, n_items = len(found.queries), len(found.items)
 
     pairs = everything(n, n_items)
@@ -91,7 +92,7 @@ def test_who_takes_what() -> None:
     floats = {"float32", "float16"}
     assert {kind for engine, kind in PAIRS if engine == "exact"} == set(KINDS)
     assert {kind for engine, kind in PAIRS if engine == "dense"} == floats
-    for engine in ("scan", "fast"):
+    for engine in ("scan", "fast", "ivf"):
         assert {kind for name, kind in PAIRS if name == engine} == set(KINDS) - floats
 
 
@@ -158,7 +159,7 @@ def test_ties_are_counted_across_splits_by_hand() -> None:
 def test_one_by_one_is_the_batch(engine: str, kind: str) -> None:
     for queries in ("float32", "sign"):
         found = case(7, kind, queries, n_items=300, n_queries=70, dim=24, style="few values")
-        index = open_index(found.items, engine)
+        index = opened(found.items, engine)
         whole = index.search(found.queries, 9, exclude=found.exclude)
         hits = index.search_threshold(found.queries, 1.5, exclude=found.exclude)
         for row in (0, 1, 31, 32, 69):
@@ -192,7 +193,7 @@ class Steps:
 @every
 def test_blocks_of_queries(engine: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = case(8, kind, "int4", n_items=40, n_queries=11, dim=8, style="few values")
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     thresholds = np.linspace(-3, 3, 11)
     top = index.search(found.queries, 5, exclude=found.exclude)
     hits = index.search_threshold(found.queries, thresholds, exclude=found.exclude)
@@ -215,7 +216,7 @@ def test_any_number_of_threads(engine: str, kind: str) -> None:
         pytest.skip("one core: nothing to compare")
     for queries in ("float32", "sign"):
         found = case(9, kind, queries, n_items=9_300, n_queries=3, dim=5, style="few values")
-        index, tops, hits, scores = open_index(found.items, engine), [], [], []
+        index, tops, hits, scores = opened(found.items, engine), [], [], []
         for count in (1, most):
             set_threads(count)
             assert threads() == count
@@ -233,7 +234,7 @@ def test_any_number_of_threads(engine: str, kind: str) -> None:
 @every
 def test_no_queries(engine: str, kind: str) -> None:
     found = case(0, kind, "float32", n_items=4, n_queries=0, dim=3, share="none")
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     top = index.search(found.queries, 2)
     assert (top.positions.shape, top.scores.shape, len(top)) == ((0, 2), (0, 2), 0)
     assert (len(top.counts), len(top.ties)) == (0, 0)
@@ -245,7 +246,7 @@ def test_no_queries(engine: str, kind: str) -> None:
 @every
 def test_no_items(engine: str, kind: str) -> None:
     found = case(0, kind, "float32", n_items=0, n_queries=3, dim=5, share="none")
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     top = index.search(found.queries, 2)
     assert top.positions.shape == (3, 0)
     assert top.counts.tolist() == top.ties.tolist() == [0, 0, 0]
@@ -257,12 +258,10 @@ def test_no_items(engine: str, kind: str) -> None:
 def test_one_item_and_k_beyond(engine: str, kind: str) -> None:
     items = encoded(kind, np.array([[1, 1, -1]], np.float32))
     queries = encoded("float32", np.array([[2, 2, -2], [0, 0, 0]], np.float32))
-    top = open_index(items, engine).search(queries, 99)
+    top = opened(items, engine).search(queries, 99)
     assert top.positions.tolist() == [[0], [0]]
     assert top.scores[0, 0] > 0 == top.scores[1, 0]
-    top = open_index(items, engine).search(
-        queries, 1, exclude=Csr.from_lists([[0], []], n_columns=1)
-    )
+    top = opened(items, engine).search(queries, 1, exclude=Csr.from_lists([[0], []], n_columns=1))
     assert top.positions.tolist() == [[-1], [0]]
     assert top.scores.tolist() == [[-np.inf], [0]]
     assert top.counts.tolist() == [0, 1]
@@ -271,7 +270,7 @@ def test_one_item_and_k_beyond(engine: str, kind: str) -> None:
 @every
 def test_everything_excluded(engine: str, kind: str) -> None:
     found = case(1, kind, "float32", n_items=7, n_queries=2, dim=4, share="all")
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     top = index.search(found.queries, 3, exclude=found.exclude)
     assert top.positions.tolist() == [[-1] * 3] * 2
     assert top.scores.tolist() == [[-np.inf] * 3] * 2
@@ -285,7 +284,7 @@ def test_equal_scores_in_the_order_of_positions(engine: str, kind: str) -> None:
     """A zero query scores everything alike: the first k are listed, and all others tie."""
     found = case(2, kind, "float32", n_items=50, n_queries=1, dim=6, share="none")
     zero = encoded("float32", np.zeros((1, 6), np.float32))
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     top = index.search(zero, 4, exclude=Csr.from_lists([[1, 40]], n_columns=50))
     assert top.positions.tolist() == [[0, 2, 3, 4]]
     assert top.scores.tolist() == [[0.0] * 4]
@@ -299,13 +298,13 @@ def test_nothing_given_is_changed(engine: str, kind: str) -> None:
     found = case(3, kind, "int8", n_items=30, n_queries=3, dim=6)
     before = [found.items.data.copy(), found.queries.data.copy(), found.seen.indices.copy()]
     thresholds = np.zeros(3, np.float32)
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     index.search(found.queries, 4, exclude=found.exclude)
     index.search_threshold(found.queries, thresholds, exclude=found.exclude)
     index.score(found.queries, found.seen)
     after = [found.items.data, found.queries.data, found.seen.indices]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    again = open_index(found.items, engine).search(found.queries, 4, exclude=found.exclude)
+    again = opened(found.items, engine).search(found.queries, 4, exclude=found.exclude)
     assert_same_top(index.search(found.queries, 4, exclude=found.exclude), again)
 
 
@@ -316,7 +315,7 @@ def test_nothing_given_is_changed(engine: str, kind: str) -> None:
 @pytest.mark.parametrize("queries", ["float32", "sign", "int4"])
 def test_a_returned_score_finds_its_item(engine: str, kind: str, queries: str) -> None:
     found = case(4, kind, queries, n_items=80, n_queries=5, dim=19)
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     top = index.search(found.queries, 6, exclude=found.exclude)
     for place in range(6):
         given = top.scores[:, place]
@@ -340,7 +339,7 @@ def test_a_returned_score_finds_its_item(engine: str, kind: str, queries: str) -
 @every
 def test_infinite_thresholds(engine: str, kind: str) -> None:
     found = case(5, kind, "float32", n_items=20, n_queries=3, dim=4)
-    index = open_index(found.items, engine)
+    index = opened(found.items, engine)
     hits = index.search_threshold(found.queries, [-np.inf, np.inf, -np.inf], exclude=found.exclude)
     expected = [20 - len(found.seen.row(0)), 0, 20 - len(found.seen.row(2))]
     assert np.diff(hits.offsets).tolist() == expected
@@ -357,7 +356,7 @@ def test_infinite_thresholds(engine: str, kind: str) -> None:
 def test_thresholds_are_compared_as_float32(engine: str, kind: str) -> None:
     items = encoded(kind, np.full((1, 2), 0.1, np.float32))
     queries = encoded("float32", np.ones((1, 2), np.float32))
-    index = open_index(items, engine)
+    index = opened(items, engine)
     score = float(index.search(queries, 1).scores[0, 0])
     assert len(index.search_threshold(queries, score * (1 + 1e-9)).positions) == 1
     assert len(index.search_threshold(queries, score * (1 + 1e-6)).positions) == 0
@@ -369,7 +368,7 @@ def test_thresholds_are_compared_as_float32(engine: str, kind: str) -> None:
 @every
 def test_refusals(engine: str, kind: str) -> None:
     found = case(6, kind, "float32", n_items=9, n_queries=2, dim=4, share="none")
-    index, queries = open_index(found.items, engine), found.queries
+    index, queries = opened(found.items, engine), found.queries
     for k in (0, -3):
         with pytest.raises(UsageError, match=f"k is too small; expected at least 1; got {k}"):
             index.search(queries, k)
@@ -483,7 +482,7 @@ def test_sums_that_reach_the_end_of_int32(dim: int) -> None:
     row = np.ones((1, dim), np.float32)
     items = IntCodes(bits=8, clip="max", rotation="none").encode(np.concatenate([row, -row]))
     for engine in ("exact", "scan"):
-        index = open_index(items, engine)
+        index = opened(items, engine)
         queries = items.take(np.array([0]))
         if dim == 33_026:
             words = "33026 dimensions of 8-bit items and 8-bit queries overflow 32-bit sums. Use"
@@ -511,7 +510,7 @@ def test_scores_beyond_float32_are_infinite_in_every_engine(queries: str) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for engine in ("exact", "scan"):
-            top = open_index(items, engine).search(asking, 3)
+            top = opened(items, engine).search(asking, 3)
             assert top.positions.tolist() == [[0, 1, 2]]
             assert top.scores[0, [0, 2]].tolist() == [np.inf, -np.inf]
 

@@ -47,8 +47,8 @@ def test_a_guess_too_high_is_noticed(engine: type[PackedIndex]) -> None:
 
 @both
 def test_no_guess_where_the_sample_is_all_excluded(engine: type[PackedIndex]) -> None:
-    found = case(2, "sign", "float32", n_items=5_000, n_queries=2, dim=16, share="none")
-    exclude = Csr.from_lists([list(range(0, 5_000, 16))] * 2, n_columns=5_000)
+    found = case(2, "sign", "float32", n_items=9_000, n_queries=2, dim=16, share="none")
+    exclude = Csr.from_lists([list(range(0, 9_000, 16))] * 2, n_columns=9_000)
     index = engine(found.items)
     top = index.search(found.queries, 5, exclude=exclude)
     oracle = open_index(found.items, "exact")

@@ -10,6 +10,7 @@ from hashrec.search.dense import DenseIndex
 from hashrec.search.exact import ExactIndex
 from hashrec.search.fast import FastIndex
 from hashrec.search.index import Index
+from hashrec.search.ivf import IvfIndex, Lists
 from hashrec.search.lookup import MOST_ROW_BYTES
 from hashrec.search.rerank import rerank
 from hashrec.search.results import Hits, TopK
@@ -17,10 +18,20 @@ from hashrec.search.scan import ScanIndex
 from hashrec.simd import instruction_set
 
 ENGINES: Mapping[str, type[Index]] = {
-    engine.name: engine for engine in (DenseIndex, ExactIndex, FastIndex, ScanIndex)
+    engine.name: engine for engine in (DenseIndex, ExactIndex, FastIndex, IvfIndex, ScanIndex)
 }
 
-__all__ = ["ENGINES", "Hits", "Index", "TopK", "best_engine", "open_index", "rerank"]
+__all__ = [
+    "ENGINES",
+    "Hits",
+    "Index",
+    "IvfIndex",
+    "Lists",
+    "TopK",
+    "best_engine",
+    "open_index",
+    "rerank",
+]
 
 
 def best_engine(bits: int, row_bytes: int) -> str:

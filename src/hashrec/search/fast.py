@@ -21,12 +21,13 @@ from hashrec.kernels import parallel_kernel
 from hashrec.search.index import Rows
 from hashrec.search.lookup import LANES, MOST_ROW_BYTES, survey, survey_one
 from hashrec.search.packed import PackedIndex
-from hashrec.search.popcount import lowest
+from hashrec.search.popcount import popcount
 from hashrec.search.query import FixedQueries
-from hashrec.search.selection import Selection, consider
+from hashrec.search.selection import Selection
+from hashrec.search.settle import settle
 from hashrec.search.tables import SmallTables, lowered
 from hashrec.search.tiles import BLOCK, CHUNK_BYTES, aligned, fill, gather_scales, tile_items
-from hashrec.search.weights import bit_weights, sum_bits
+from hashrec.search.weights import bit_weights
 
 __all__ = ["FastIndex"]
 
@@ -78,66 +79,41 @@ def _scan_tiles(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     n, lanes = len(floors), len(starts)
     chunks = entries.shape[1]
+    names, allowed = np.zeros(0, np.int32), np.zeros(0, np.bool_)
     for split in numba.prange(len(bounds) - 1):
         column, tile = np.zeros(most, np.uint64), aligned(most // BLOCK * chunks * CHUNK_BYTES)
-        tile_scales = np.ones(most, np.float32)
-        masks = np.zeros(LANES, np.uint32)
+        scales, masks = np.ones(most, np.float32), np.zeros(LANES, np.uint32)
         exact, bars = floors.copy(), np.full(lanes, np.inf, np.float32)
         for query in range(n):
             bars[query] = lowered(floors[query], units[query], query_scales[query])
-        for first in range(bounds[split], bounds[split + 1], most):
-            count = min(most, bounds[split + 1] - first)
+        end = bounds[split + 1]
+        for first in range(bounds[split], end, most):
+            count = min(most, end - first)
             fill(data, rows, first, count, column, tile)
-            gather_scales(item_scales, rows, first, count, tile_scales)
+            gather_scales(item_scales, rows, first, count, scales)
             for group in range(0, n, LANES):
                 for block in range(0, count, BLOCK):
                     at = block // BLOCK * chunks * CHUNK_BYTES
                     if n - group == 1:
                         hit = survey_one(
-                            tile,
-                            at,
-                            entries,
-                            group,
-                            chunks,
-                            starts,
-                            bars,
-                            tile_scales,
-                            block,
-                            masks,
+                            tile, at, entries, group, chunks, starts, bars, scales, block, masks
                         )
                     else:
                         hit = survey(
-                            tile,
-                            at,
-                            entries,
-                            group,
-                            chunks,
-                            starts,
-                            bars,
-                            tile_scales,
-                            block,
-                            masks,
+                            tile, at, entries, group, chunks, starts, bars, scales, block, masks
                         )
                     if hit == 0:
                         continue
-                    for lane in range(min(LANES, n - group)):
-                        query = group + lane
-                        mask = np.int64(masks[lane])
-                        while mask:
-                            place = lowest(mask)
-                            mask &= mask - 1
-                            if block + place >= count:
-                                break
-                            at_row = first + block + place
-                            item = np.int64(rows[at_row]) if len(rows) else at_row
-                            checked[split] += 1
-                            total = sum_bits(data, item, weights, query, bases)
-                            item_scale = np.float64(item_scales[item]) if len(item_scales) else 1.0
-                            score = np.float32(total * (query_scales[query] * item_scale))
-                            if score < exact[query]:
-                                continue
-                            exact[query] = consider(
-                                query, split, item, score, floors, steady, seen_offsets, seen,
-                                scores, positions, counts, ties, totals,
-                            )  # fmt: skip
-                            bars[query] = lowered(exact[query], units[query], query_scales[query])
+                    for query in range(group, min(group + LANES, n)):
+                        mask = np.int64(masks[query - group])
+                        if mask == 0:
+                            continue
+                        checked[split] += popcount(np.uint64(mask))
+                        bar = settle(
+                            mask, first + block, end, rows, names, allowed, data, item_scales,
+                            weights, bases, query_scales, query, split, exact[query], floors,
+                            steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+                        )  # fmt: skip
+                        if bar != exact[query]:
+                            exact[query] = bar
+                            bars[query] = lowered(bar, units[query], query_scales[query])

@@ -27,13 +27,14 @@ _BLOCK_BYTES = 64 << 20
 class Index(ABC):
     """Codes of items, ready to be searched.
 
-    All engines return exactly the same: the order is by score, then by position; an excluded
-    item is never eligible; scores are float32 and never NaN. Against packed codes scores are
-    those of `FixedQueries`; against float codes they are sums of float64 products in the order
+    All engines whose type says `exact` return the same: the order is by score, then by position; an
+    excluded item is never eligible; scores are float32 and never NaN. Against packed codes scores
+    are those of `FixedQueries`; against float codes they are sums of float64 products in the order
     of the dimensions, rounded to float32.
     """
 
     name: ClassVar[str]
+    exact: ClassVar[bool] = True
 
     def __init__(self, codes: Codes) -> None:
         self.codes = codes

@@ -18,21 +18,22 @@ import numpy.typing as npt
 
 from hashrec.codes import Codes
 from hashrec.csr import Csr
-from hashrec.kernels import parallel_kernel
+from hashrec.kernels import for_kernels, parallel_kernel
 from hashrec.search.index import Index, Rows, Scores
 from hashrec.search.query import FixedQueries
 from hashrec.search.results import Hits, TopK
 from hashrec.search.selection import Selection
 from hashrec.search.weights import bit_weights, sum_bits
 
-__all__ = ["PackedIndex", "Work"]
+__all__ = ["PackedIndex", "Work", "last_of", "place_in_sample", "require_packed"]
 
 # Ranges of items a thread, so that none waits long for the last.
 _RANGES = 4
 # Items a range has at least.
 _RANGE_ITEMS = 4096
-# One item in so many is in the sample.
+# One item in so many is in the sample, if there are so many at all.
 _SAMPLED = 16
+_WORTH_A_GUESS = 8192
 # Queries of a block: what they need stays in the nearer caches.
 _QUERIES = 1024
 # Heaps of a block, all ranges together.
@@ -58,16 +59,35 @@ class Work:
     checked: int = 0
 
 
+def place_in_sample(k: int, sampled: int) -> int:
+    """Of the k best, k / sampled are in the sample, give or take a root of that: the place two
+    such roots further down."""
+    share = k / sampled
+    return int(np.ceil(share + 2 * np.sqrt(share) + 2))
+
+
+def last_of(best: TopK) -> Scores:
+    """(n,) float32, the score of the last place, or -inf where it is not filled."""
+    filled = best.counts == best.positions.shape[1]
+    return np.where(filled, best.scores[:, -1], np.float32(-np.inf))
+
+
+def require_packed(codes: Codes, engine: str) -> None:
+    """Raises ValueError for floats."""
+    if not codes.packed:
+        raise ValueError(f"{engine} reads packed codes, not floats of {codes.bits} bits")
+
+
 class PackedIndex(Index):
     """Exact search on codes of 1 to 8 bits. Engines say how to scan."""
 
     def __init__(self, codes: Codes) -> None:
-        if not codes.packed:
-            raise ValueError(f"{self.name} reads packed codes, not floats of {codes.bits} bits")
+        require_packed(codes, self.name)
         super().__init__(codes)
         self.work = Work()
-        self._data = np.ascontiguousarray(codes.data, np.uint8)
-        self._scales = np.zeros(0, np.float32) if codes.scales is None else codes.scales
+        self._data = for_kernels(codes.data)
+        no_scales = np.zeros(0, np.float32)
+        self._scales = no_scales if codes.scales is None else for_kernels(codes.scales)
 
     @abstractmethod
     def _ask(self, queries: Codes, fixed: FixedQueries) -> Any:
@@ -94,7 +114,7 @@ class PackedIndex(Index):
         asked = self._ask(queries, FixedQueries.of(queries, self.codes))
         floors = self._guess(asked, len(queries), k, exclude, rows)
         top = self._select(
-            asked, Selection.empty(floors, self._splits(rows), k), exclude, rows
+            asked, Selection.empty(floors, self._splits(len(floors), rows), k), exclude, rows
         ).top()
         guessed = floors > -np.inf
         short = np.flatnonzero(guessed & (top.counts < k))
@@ -102,7 +122,7 @@ class PackedIndex(Index):
             few, seen = queries.take(short), exclude.take(short)
             asked = self._ask(few, FixedQueries.of(few, self.codes))
             everything = np.full(len(short), -np.inf, np.float32)
-            heaps = Selection.empty(everything, self._splits(rows), k)
+            heaps = Selection.empty(everything, self._splits(len(short), rows), k)
             top.put(short, self._select(asked, heaps, seen, rows).top())
         self.work.queries += len(queries)
         self.work.guessed += int(guessed.sum())
@@ -124,19 +144,19 @@ class PackedIndex(Index):
         return Hits.join(parts).take(np.argsort(np.concatenate([narrow, wide])))
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
+        return self._score_rows(queries, pairs.offsets, pairs.indices)
+
+    def _score_rows(
+        self, queries: Codes, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int32]
+    ) -> Scores:
+        """Scores of rows of the data, a ragged list a query."""
         fixed = FixedQueries.of(queries, self.codes)
         weights, bases = bit_weights(fixed, self.codes)
-        out = np.empty(len(pairs.indices), np.float32)
-        _score_pairs(
-            self._data,
-            self._scales,
-            weights.astype(np.int32),
-            bases,
-            fixed.scales,
-            pairs.offsets,
-            pairs.indices,
+        out = np.empty(len(rows), np.float32)
+        _score_rows(
+            self._data, self._scales, weights.astype(np.int32), bases, fixed.scales, offsets, rows,
             out,
-        )
+        )  # fmt: skip
         return out
 
     def _hits(
@@ -144,30 +164,28 @@ class PackedIndex(Index):
     ) -> Hits:
         """The best `places` of each query."""
         asked = self._ask(queries, FixedQueries.of(queries, self.codes))
-        heaps = Selection.empty(floors, self._splits(rows), places, steady=True)
+        heaps = Selection.empty(floors, self._splits(len(floors), rows), places, steady=True)
         return self._select(asked, heaps, exclude, rows).hits()
 
     def _guess(self, asked: Any, n: int, k: int, exclude: Csr, rows: Rows | None) -> Scores:
         """(n,) float32: what a few more items reach than are wanted, or -inf where nobody knows.
 
-        Of the k best, k / _SAMPLED are in the sample, give or take a root of that; the guess is
-        the score of a place two such roots further down, for which the sample is searched, which
-        begins with a guess of its own.
+        A sample is searched for the score of one place, and that search begins with a guess, too.
         """
         nothing = np.full(n, -np.inf, np.float32)
+        if (len(self.codes) if rows is None else len(rows)) < _WORTH_A_GUESS:
+            return nothing
         if rows is None:
             sample = np.arange(0, len(self.codes), _SAMPLED, dtype=np.int32)
         else:
             sample = rows[::_SAMPLED]
-        share = k / _SAMPLED
-        place = int(np.ceil(share + 2 * np.sqrt(share) + 2))
+        place = place_in_sample(k, _SAMPLED)
         if 4 * place > len(sample):
             return nothing
         floors = self._guess(asked, n, place, exclude, sample)
-        ranges = min(numba.get_num_threads(), self._splits(sample))
+        ranges = min(numba.get_num_threads(), self._splits(n, sample))
         heaps = Selection.empty(floors, ranges, place)
-        best = self._select(asked, heaps, exclude, sample).top()
-        return np.where(best.counts == place, best.scores[:, -1], nothing).astype(np.float32)
+        return last_of(self._select(asked, heaps, exclude, sample).top())
 
     def _select(self, asked: Any, heaps: Selection, exclude: Csr, rows: Rows | None) -> Selection:
         length = len(self.codes) if rows is None else len(rows)
@@ -177,13 +195,14 @@ class PackedIndex(Index):
             self.work.checked += self._scan(asked, exclude, chosen, bounds, heaps)
         return heaps
 
-    def _splits(self, rows: Rows | None) -> int:
-        """Into how many ranges of items the threads share."""
+    def _splits(self, n: int, rows: Rows | None) -> int:
+        """Into how many ranges the items are cut, for n queries."""
         length = len(self.codes) if rows is None else len(rows)
         return max(1, min(_RANGES * int(numba.get_num_threads()), length // _RANGE_ITEMS))
 
     def _most_queries(self, places: int, rows: Rows | None) -> int:
-        return max(1, min(_QUERIES, _HEAP_BYTES // (8 * max(places, 1) * self._splits(rows))))
+        heaps = 8 * max(places, 1) * self._splits(_QUERIES, rows)
+        return max(1, min(_QUERIES, _HEAP_BYTES // heaps))
 
     def _blocks(self, n_queries: int, places: int | None) -> list[slice]:
         size = self._most_queries(_PLACES if places is None else places, None)
@@ -191,7 +210,7 @@ class PackedIndex(Index):
 
 
 @parallel_kernel
-def _score_pairs(  # type: ignore[no-untyped-def]
+def _score_rows(  # type: ignore[no-untyped-def]
     data, item_scales, weights, bases, query_scales, offsets, items, out
 ):
     for query in numba.prange(len(weights)):
