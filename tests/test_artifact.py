@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hashrec import artifact, swap
+from hashrec import artifact, folder, swap
 from hashrec.artifact import FORMAT_VERSION, check_target, is_model, open_model, write_model
 from hashrec.errors import ModelError, OutputError
 
@@ -419,19 +419,28 @@ def test_a_link_to_a_model_stays_a_link(model: Path) -> None:
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["_write_safetensors", "_write_ids", "_to_disk", "swap_in"])
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        (artifact, "write_arrays"),
+        (artifact, "_write_ids"),
+        (folder, "_to_disk"),
+        (folder, "swap_in"),
+    ],
+)
 @pytest.mark.parametrize("there", [True, False], ids=["over a model", "at a new name"])
 @pytest.mark.parametrize("fault", [NO_ROOM, KeyboardInterrupt()], ids=["no room", "interrupt"])
 def test_a_write_that_fails_changes_nothing(
-    tmp_path: Path, step: str, there: bool, fault: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path: Path, module: Any, step: str, there: bool, fault: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     target = tmp_path / "model"
     before = contents(write(target)) if there else None
 
     def fail(*arguments: object) -> None:
         raise fault
 
-    monkeypatch.setattr(artifact, step, fail)
+    monkeypatch.setattr(module, step, fail)
     if isinstance(fault, OSError):
         words = "model: the model could not be written, what stood there before still stands; "
         with pytest.raises(OutputError, match=words + "got No space left on device. Make room"):

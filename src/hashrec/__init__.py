@@ -25,6 +25,7 @@ _HOMES = {
     "Buckets": "bucketing",
     "Cleaning": "interactions",
     "Codes": "codes",
+    "Csr": "csr",
     "FloatCodes": "codes",
     "HashGnnCodes": "hashing",
     "HashLgnCodes": "hashing",
@@ -34,6 +35,7 @@ _HOMES = {
     "HqCodes": "hashing",
     "IntCodes": "codes",
     "Interactions": "interactions",
+    "IvfIndex": "search",
     "LastOut": "interactions",
     "LightGcn": "encoders",
     "Mf": "encoders",
@@ -49,6 +51,7 @@ _HOMES = {
     "Training": "learning",
     "TransformCodes": "codes",
     "TunedCodes": "hashing",
+    "TwoStage": "search",
     "TwoTower": "encoders",
     "UserSplit": "interactions",
     "buckets": "bucketing",
@@ -56,12 +59,15 @@ _HOMES = {
     "drift": "bucketing",
     "load": "recommender",
     "load_buckets": "bucketing",
+    "find_threshold": "search",
+    "load_index": "search",
     "open_index": "search",
     "planted": "interactions",
     "read": "interactions",
     "read_features": "interactions",
     "read_parts": "interactions",
     "save_buckets": "bucketing",
+    "save_index": "search",
 }
 
 __all__ = [
@@ -71,6 +77,7 @@ __all__ = [
     "Buckets",
     "Cleaning",
     "Codes",
+    "Csr",
     "FloatCodes",
     "HashGnnCodes",
     "HashLgnCodes",
@@ -80,6 +87,7 @@ __all__ = [
     "HqCodes",
     "IntCodes",
     "Interactions",
+    "IvfIndex",
     "LastOut",
     "LightGcn",
     "Mf",
@@ -95,20 +103,24 @@ __all__ = [
     "Training",
     "TransformCodes",
     "TunedCodes",
+    "TwoStage",
     "TwoTower",
     "UserSplit",
     "__version__",
     "buckets",
     "compress",
     "drift",
+    "find_threshold",
     "load",
     "load_buckets",
+    "load_index",
     "open_index",
     "planted",
     "read",
     "read_features",
     "read_parts",
     "save_buckets",
+    "save_index",
 ]
 
 if TYPE_CHECKING:
@@ -121,6 +133,7 @@ if TYPE_CHECKING:
         save_buckets,
     )
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes, TransformCodes
+    from hashrec.csr import Csr
     from hashrec.encoders import LightGcn, Mf, NeuMf, Spectral, TwoTower
     from hashrec.errors import HashrecError
     from hashrec.hashing import (
@@ -147,7 +160,14 @@ if TYPE_CHECKING:
     from hashrec.learning import Table, Training
     from hashrec.recipe import Recipe
     from hashrec.recommender import Recommender, load
-    from hashrec.search import open_index
+    from hashrec.search import (
+        IvfIndex,
+        TwoStage,
+        find_threshold,
+        load_index,
+        open_index,
+        save_index,
+    )
     from hashrec.training import HashedEmbedding, HashedEmbeddingBag, compress
 
 

@@ -7,6 +7,7 @@ bits; it is offsets and indices, checked once and then frozen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,10 +53,23 @@ class Csr:
         row, column = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
         for what, values, limit in (("rows", row, n_rows), ("columns", column, n_columns)):
             if len(values) and not 0 <= values.min() <= values.max() < limit:
-                raise ValueError(f"{what} must lie in [0, {limit})")
+                found = f"got {values.min()} to {values.max()}"
+                raise ValueError(f"{what} must lie in [0, {limit}), {found}")
         key = np.unique(row * n_columns + column)
         row, column = np.divmod(key, max(n_columns, 1))
         return cls(_offsets(row, n_rows), column.astype(np.int32), n_columns)
+
+    @classmethod
+    def of(cls, matrix: Any) -> Csr:
+        """Where a scipy sparse matrix is not zero. Raises TypeError for anything else."""
+        if not hasattr(matrix, "tocoo"):
+            raise TypeError(f"expected a Csr or a sparse matrix, got {type(matrix).__name__}")
+        entries = matrix.tocoo()
+        kept = entries.data != 0
+        n_rows, n_columns = entries.shape
+        return cls.from_pairs(
+            entries.row[kept], entries.col[kept], n_rows=n_rows, n_columns=n_columns
+        )
 
     @classmethod
     def from_lists(cls, rows: list[list[int]], *, n_columns: int) -> Csr:

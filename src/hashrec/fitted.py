@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashrec.artifact import Arrays, StoredModel, open_model, write_model
-from hashrec.codes import Basis, Codes, Decoder, Rotation, bring, code_queries
+from hashrec.artifact import StoredModel, open_model, write_model
+from hashrec.codes import Codes, Rotation, arrays_of, bring, code_queries, codes_from, describe
 from hashrec.csr import Csr
 from hashrec.encoders import FoldIn
 from hashrec.interactions import Ids
 from hashrec.recipe import Recipe
 
 __all__ = ["Fitted", "Second"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,18 +135,18 @@ class Fitted:
                 "items": len(self.items),
                 "interactions": len(self.seen.indices),
             },
-            "item_codes": _described(self.item_codes),
-            "user_codes": None if self.user_codes is None else _described(self.user_codes),
-            "second": {side: _described(codes) for side, codes in self._second().items()},
+            "item_codes": describe(self.item_codes),
+            "user_codes": None if self.user_codes is None else describe(self.user_codes),
+            "second": {side: describe(codes) for side, codes in self._second().items()},
             "fold_in": None if self.fold_in is None else vars(self.fold_in),
             "sizes": self.sizes(),
             "facts": dict(self.facts),
         }
-        arrays = _code_arrays("item", self.item_codes)
+        arrays = arrays_of("item", self.item_codes)
         if self.user_codes is not None:
-            arrays |= _code_arrays("user", self.user_codes)
+            arrays |= arrays_of("user", self.user_codes)
         for side, codes in self._second().items():
-            arrays |= _code_arrays(side, codes)
+            arrays |= arrays_of(side, codes)
         return write_model(
             path, header, arrays, _seen_arrays(self.seen), self.users.array, self.items.array
         )
@@ -161,8 +163,8 @@ class Fitted:
             users,
             items,
             _seen_from(stored.seen, len(items)),
-            _codes_from("item", header["item_codes"], stored.arrays),
-            None if described is None else _codes_from("user", described, stored.arrays),
+            codes_from("item", header["item_codes"], stored.arrays),
+            None if described is None else codes_from("user", described, stored.arrays),
             None if header["fold_in"] is None else FoldIn(**header["fold_in"]),
             header["facts"],
             _second_from(header.get("second", {}), stored.arrays),  # absent from older folders
@@ -174,52 +176,7 @@ def _second_from(described: Mapping[str, Any], arrays: Arrays) -> Second | None:
     if not described:
         return None
     sides = ("second_item", "second_user")
-    return Second(*(_codes_from(side, described[side], arrays) for side in sides))
-
-
-def _described(codes: Codes) -> dict[str, Any]:
-    return {
-        "bits": codes.bits,
-        "dim": codes.dim,
-        "bit_order": codes.bit_order,
-        "rotation": _space(codes.rotation),
-        "scaled": codes.scales is not None,
-        "decoded": codes.decoder is not None,
-    }
-
-
-def _space(space: Rotation | Basis) -> dict[str, Any]:
-    return vars(space) if isinstance(space, Rotation) else {"kind": space.kind}
-
-
-def _space_from(side: str, described: Mapping[str, Any], arrays: Arrays) -> Rotation | Basis:
-    if described["kind"] != Basis.kind:
-        return Rotation(**described)
-    return Basis(*(arrays[f"{side}_{field.name}"] for field in fields(Basis)))
-
-
-def _code_arrays(side: str, codes: Codes) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {f"{side}_codes": codes.data}
-    if codes.scales is not None:
-        arrays[f"{side}_scales"] = codes.scales
-    if codes.decoder is not None:
-        arrays[f"{side}_gain"], arrays[f"{side}_offset"] = codes.decoder.gain, codes.decoder.offset
-    if isinstance(codes.rotation, Basis):
-        arrays |= {f"{side}_{name}": array for name, array in vars(codes.rotation).items()}
-    return arrays
-
-
-def _codes_from(side: str, described: Mapping[str, Any], arrays: Arrays) -> Codes:
-    return Codes(
-        arrays[f"{side}_codes"],
-        described["bits"],
-        described["dim"],
-        arrays[f"{side}_scales"] if described["scaled"] else None,
-        _space_from(side, described["rotation"], arrays),
-        Decoder(arrays[f"{side}_gain"], arrays[f"{side}_offset"])
-        if described.get("decoded")  # absent from folders of the first format
-        else None,
-    )
+    return Second(*(codes_from(side, described[side], arrays) for side in sides))
 
 
 def _seen_arrays(seen: Csr) -> dict[str, npt.NDArray[Any]]:

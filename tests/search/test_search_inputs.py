@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from search_cases import assert_same_hits, assert_same_top, case, encoded
 
 from hashrec.codes import Basis, FloatCodes, Rotation, SignCodes, TransformCodes, bring
+from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.search import ENGINES, open_index
 
@@ -103,3 +105,20 @@ def test_limits_refused() -> None:
     found = case(0, "sign", "float32", n_items=5, n_queries=2, dim=3)
     with pytest.raises(UsageError, match="limit is too small; expected at least 1; got 0"):
         open_index(found.items).search_threshold(found.queries, 1, limit=0)
+
+
+def test_exclusions_as_scipy_has_them() -> None:
+    """Unsorted, repeated and zero entries: what is there and not zero is left out."""
+    found = case(7, "sign", "float32", n_items=9, n_queries=2, dim=5, share="none")
+    index = open_index(found.items)
+    matrix = scipy.sparse.csr_array(
+        (np.array([1, 2, 1, 0, 5]), np.array([7, 2, 7, 3, 0]), np.array([0, 4, 5])), shape=(2, 9)
+    )
+    expected = index.search(found.queries, 9, exclude=Csr.from_lists([[2, 7], [0]], n_columns=9))
+    assert_same_top(index.search(found.queries, 9, exclude=matrix), expected)
+    with pytest.raises(TypeError, match="expected a Csr or a sparse matrix, got list"):
+        index.search(found.queries, 9, exclude=[[1], [2]])
+    with pytest.raises(UsageError, match="expected 2 x 9; got 2 x 8"):
+        index.search(found.queries, 9, exclude=scipy.sparse.csr_array((2, 8)))
+    with pytest.raises(ValueError, match=r"columns must lie in \[0, 9\), got 1 to 9"):
+        Csr.from_lists([[1, 9]], n_columns=9)

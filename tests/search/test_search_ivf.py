@@ -86,7 +86,9 @@ def test_items_that_lie_together_are_found_in_one_list() -> None:
     assert recall[-1] == 1
     assert (np.diff(recall) >= 0).all()
     found = index.search(queries, 100)
-    shared = [len(np.intersect1d(*pair)) for pair in zip(found.positions, exact.positions, strict=True)]
+    shared = [
+        len(np.intersect1d(*pair)) for pair in zip(found.positions, exact.positions, strict=True)
+    ]
     assert sum(shared) / 900 == pytest.approx(recall[7])
     assert index.with_probes(60).probes == 60
     assert index.probes == 8

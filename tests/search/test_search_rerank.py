@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashrec.codes import FloatCodes, SignCodes
 from hashrec.csr import Csr
-from hashrec.search import open_index, rerank
+from hashrec.errors import UsageError
+from hashrec.search import TwoStage, load_index, open_index, rerank, save_index
 
 
 @settings(max_examples=40, deadline=None)
@@ -56,3 +60,40 @@ def test_as_many_candidates_as_items_give_what_the_second_stage_finds() -> None:
     best, found = index.search(queries, 7), rerank(first, index, queries, 7)
     assert found.positions.tobytes() == best.positions.tobytes()
     assert found.scores.tobytes() == best.scores.tobytes()
+
+
+def test_two_stages_asked_like_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal((400, 16)).astype(np.float32)
+    queries = rng.standard_normal((6, 16)).astype(np.float32)
+    allow = rng.random(400) < 0.6
+    exclude = Csr.from_pairs(
+        rng.integers(0, 6, 90), rng.integers(0, 400, 90), n_rows=6, n_columns=400
+    )
+    signs = open_index(SignCodes().encode(vectors))
+    save_index(open_index(FloatCodes(bits=16).encode(vectors)), tmp_path / "floats")
+    floats = load_index(tmp_path / "floats")
+    both = TwoStage(signs, floats, 40)
+    found = both.search(queries, 5, exclude=exclude, allow=allow)
+    first = signs.search(queries, 40, exclude=exclude, allow=allow)
+    again = rerank(first, floats, FloatCodes().encode(queries), 5)
+    assert found.positions.tolist() == again.positions.tolist()
+    assert found.scores.tobytes() == again.scores.tobytes()
+    assert allow[found.positions].all()
+    given = FloatCodes().quantise(signs.codes.rotation.apply(queries), signs.codes.rotation)
+    pair = both.search((given, FloatCodes().encode(queries)), 5, exclude=exclude, allow=allow)
+    assert pair.positions.tolist() == found.positions.tolist()
+    # All of the first stage ranked anew is the second alone.
+    whole = TwoStage(signs, floats, 400).search(queries, 7, exclude=exclude)
+    alone = floats.search(queries, 7, exclude=exclude)
+    assert whole.positions.tolist() == alone.positions.tolist()
+    # The mapped floats were read where they were needed, not decoded whole.
+    assert "_items" not in vars(load_index(tmp_path / "floats"))
+
+
+def test_two_stages_refused() -> None:
+    one, other = (open_index(SignCodes().encode(np.ones((n, 4), np.float32))) for n in (3, 4))
+    with pytest.raises(UsageError, match="hold different items; expected 3 in both; got 4"):
+        TwoStage(one, other, 5)
+    with pytest.raises(UsageError, match="depth is too small; expected at least 1; got 0"):
+        TwoStage(one, one, 0)

@@ -7,6 +7,7 @@ from hashrec.codes.decoder import Decoder
 from hashrec.codes.floats import FloatCodes
 from hashrec.codes.ints import IntCodes
 from hashrec.codes.packing import pack, unpack
+from hashrec.codes.parts import arrays_of, codes_from, describe
 from hashrec.codes.queries import bring, code_items, code_queries
 from hashrec.codes.rotation import Rotation
 from hashrec.codes.sign import SignCodes
@@ -27,9 +28,12 @@ __all__ = [
     "Rotation",
     "SignCodes",
     "TransformCodes",
+    "arrays_of",
     "bring",
     "code_items",
     "code_queries",
+    "codes_from",
+    "describe",
     "pack",
     "unit",
     "unpack",

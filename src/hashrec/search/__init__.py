@@ -1,25 +1,15 @@
-"""Exact top-K and threshold search on codes, each query's excluded items left out first."""
+"""Exact top-K and threshold search on codes, each query's excluded items left out first.
 
-from __future__ import annotations
+`ivf` alone is approximate; its type says so.
+"""
 
-from collections.abc import Mapping
-
-from hashrec.codes import Codes
-from hashrec.errors import RecipeError
-from hashrec.search.dense import DenseIndex
-from hashrec.search.exact import ExactIndex
-from hashrec.search.fast import FastIndex
+from hashrec.search.engines import ENGINES, best_engine, open_index
 from hashrec.search.index import Index
 from hashrec.search.ivf import IvfIndex, Lists
-from hashrec.search.lookup import MOST_ROW_BYTES
-from hashrec.search.rerank import rerank
+from hashrec.search.rerank import TwoStage, rerank
 from hashrec.search.results import Hits, TopK
-from hashrec.search.scan import ScanIndex
-from hashrec.simd import instruction_set
-
-ENGINES: Mapping[str, type[Index]] = {
-    engine.name: engine for engine in (DenseIndex, ExactIndex, FastIndex, IvfIndex, ScanIndex)
-}
+from hashrec.search.store import load_index, save_index
+from hashrec.search.wanted import find_threshold
 
 __all__ = [
     "ENGINES",
@@ -28,23 +18,11 @@ __all__ = [
     "IvfIndex",
     "Lists",
     "TopK",
+    "TwoStage",
     "best_engine",
+    "find_threshold",
+    "load_index",
     "open_index",
     "rerank",
+    "save_index",
 ]
-
-
-def best_engine(bits: int, row_bytes: int) -> str:
-    """Which engine `open_index` takes for such rows on this machine."""
-    if bits > 8:
-        return "dense"
-    return "fast" if instruction_set() and row_bytes <= MOST_ROW_BYTES else "scan"
-
-
-def open_index(codes: Codes, engine: str = "auto") -> Index:
-    """An index over `codes`: by the best exact engine here, or the named one."""
-    if engine == "auto":
-        engine = best_engine(codes.bits, codes.data.shape[1])
-    if engine not in ENGINES:
-        raise RecipeError(f"unknown engine {engine!r}", expected="one of " + ", ".join(ENGINES))
-    return ENGINES[engine](codes)

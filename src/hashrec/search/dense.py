@@ -9,6 +9,8 @@ can be among the exact k best. What remains, usually the k and a handful more, i
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +36,14 @@ class DenseIndex(Index):
         if codes.packed:
             raise ValueError(f"matrix products need float codes, not {codes.bits} bits")
         super().__init__(codes)
-        self._items = codes.decode()
-        self._longest = float(np.sqrt(_squares(self._items).max(initial=0.0)))
+
+    @cached_property
+    def _items(self) -> Scores:
+        return self.codes.decode()
+
+    @cached_property
+    def _longest(self) -> float:
+        return float(np.sqrt(_squares(self._items).max(initial=0.0)))
 
     def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
         users, items = queries.decode(), self._among(rows)
@@ -62,8 +70,9 @@ class DenseIndex(Index):
         return self._items if rows is None else self._items[rows]
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
-        out = np.empty(len(pairs.indices), np.float32)
-        _score_pairs(queries.decode(), self._items, pairs.offsets, pairs.indices, out)
+        named, places = np.unique(pairs.indices, return_inverse=True)  # a mapped file is read there
+        items, out = self.codes.take(named).decode(), np.empty(len(places), np.float32)
+        _score_pairs(queries.decode(), items, pairs.offsets, places, out)
         return out
 
     def _bounds(self, users: Scores) -> npt.NDArray[np.float64]:

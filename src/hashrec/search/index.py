@@ -44,7 +44,7 @@ class Index(ABC):
         queries: Codes | npt.ArrayLike,
         k: int,
         *,
-        exclude: Csr | None = None,
+        exclude: Any = None,
         allow: npt.ArrayLike | None = None,
         progress: Progress = SILENT,
     ) -> TopK:
@@ -54,7 +54,8 @@ class Index(ABC):
             queries: codes (any bits) in the items' rotated space; or (n, d) vectors in the space
                 that the items were coded from.
             k: how many, at least 1; beyond the number of items the rows are cut to that number.
-            exclude: (n_queries, n_items); seen items, left out before selection.
+            exclude: (n_queries, n_items); seen items, left out before selection. A `Csr`, or a
+                sparse matrix of scipy in which they are not zero.
             allow: (n_items,) bool, what may be found by anybody; all without it.
 
         Raises UsageError for k < 1, vectors that hold NaN or infinity, or shapes that do not meet.
@@ -77,7 +78,7 @@ class Index(ABC):
         queries: Codes | npt.ArrayLike,
         threshold: float | npt.ArrayLike,
         *,
-        exclude: Csr | None = None,
+        exclude: Any = None,
         allow: npt.ArrayLike | None = None,
         limit: int | None = None,
         progress: Progress = SILENT,
@@ -159,7 +160,7 @@ class Index(ABC):
             raise UsageError("threshold is not a number", expected="a number", got="NaN")
         return np.broadcast_to(given, (n,))
 
-    def _checked(self, queries: Codes, rows: Csr | None) -> Csr:
+    def _checked(self, queries: Codes, rows: Any) -> Csr:
         if queries.dim != self.codes.dim:
             raise UsageError(
                 "queries and items differ in dimension",
@@ -168,13 +169,14 @@ class Index(ABC):
             )
         if rows is None:
             return Csr.empty(len(queries), len(self.codes))
-        if (rows.n_rows, rows.n_columns) != (len(queries), len(self.codes)):
+        lists = rows if isinstance(rows, Csr) else Csr.of(rows)
+        if (lists.n_rows, lists.n_columns) != (len(queries), len(self.codes)):
             raise UsageError(
                 "rows of items do not match queries and items",
                 expected=f"{len(queries)} x {len(self.codes)}",
-                got=f"{rows.n_rows} x {rows.n_columns}",
+                got=f"{lists.n_rows} x {lists.n_columns}",
             )
-        return rows
+        return lists
 
     def _blocks(self, n_queries: int, places: int | None) -> list[slice]:
         """Stretches of queries that fit the working memory, with so many places for results each.

@@ -69,6 +69,18 @@ class Lists:
         own = Rotation("none", codes.dim, 0)
         return cls(sorted_codes, order, offsets, IntCodes(bits=8, clip="max").quantise(means, own))
 
+    def require_whole(self) -> None:
+        """Raises ValueError where parts do not fit each other; reads no more than the offsets."""
+        n, n_lists = len(self.codes), len(self.centres)
+        if self.order.shape != (n,) or self.order.dtype != np.int32:
+            raise ValueError(f"the order of {n} items is {self.order.shape} {self.order.dtype}")
+        if self.offsets.shape != (n_lists + 1,) or self.offsets.dtype != np.int64:
+            raise ValueError(f"{n_lists} lists have offsets of {self.offsets.shape}")
+        if self.offsets[0] != 0 or self.offsets[-1] != n or (np.diff(self.offsets) < 0).any():
+            raise ValueError(f"offsets of lists do not rise from 0 to {n}")
+        if self.centres.dim != self.codes.dim:
+            raise ValueError(f"centres of {self.centres.dim} dimensions, not {self.codes.dim}")
+
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
@@ -139,7 +151,7 @@ class IvfIndex(PackedIndex):
         return other
 
     def recall(self, queries: Codes, found: TopK) -> npt.NDArray[np.float64]:
-        """(lists,) the share of what an exact search `found` that p = 1, 2, ... probes would find."""
+        """(lists,) the share of what an exact search `found` that 1, 2, ... probes would find."""
         n_lists = len(self.lists.centres)
         ranked = self._coarse.search(queries, n_lists).positions
         place = np.empty_like(ranked)

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from hashrec.codes import Codes
 from hashrec.csr import Csr
+from hashrec.errors import UsageError
+from hashrec.progress import SILENT, Progress
 from hashrec.search.index import Index
 from hashrec.search.results import TopK
 
-__all__ = ["rerank"]
+__all__ = ["TwoStage", "rerank"]
 
 
-def rerank(found: TopK, index: Index, queries: Codes, k: int) -> TopK:
+@dataclass(frozen=True, eq=False)
+class TwoStage:
+    """Two indexes of the same items, asked like one: `depth` candidates of the first, ranked anew
+    by the second, which reads the vectors of these alone and may lie on disk (`load_index`)."""
+
+    first: Index
+    second: Index
+    depth: int
+
+    def __post_init__(self) -> None:
+        if len(self.first.codes) != len(self.second.codes):
+            raise UsageError(
+                "the two stages hold different items",
+                expected=f"{len(self.first.codes)} in both",
+                got=str(len(self.second.codes)),
+            )
+        if self.depth < 1:
+            raise UsageError("depth is too small", expected="at least 1", got=str(self.depth))
+
+    def search(
+        self,
+        queries: tuple[Codes, Codes] | npt.ArrayLike,
+        k: int,
+        *,
+        exclude: Any = None,
+        allow: npt.ArrayLike | None = None,
+        progress: Progress = SILENT,
+    ) -> TopK:
+        """As `Index.search`, of max(k, depth) candidates. `queries`: vectors, or codes for each
+        stage."""
+        one, other = queries if isinstance(queries, tuple) else (queries, queries)
+        found = self.first.search(
+            one, max(k, self.depth), exclude=exclude, allow=allow, progress=progress
+        )
+        return rerank(found, self.second, other, k)
+
+
+def rerank(found: TopK, index: Index, queries: Codes | npt.ArrayLike, k: int) -> TopK:
     """The `k` best of each row of `found` by the scores of `index`, equal ones by position.
 
     Args:
