@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -106,3 +110,37 @@ def test_popcount_is_the_number_of_ones() -> None:
     out = np.full(len(words), -1, np.int64)
     count(words, out)
     assert out.tolist() == [int(word).bit_count() for word in words]
+
+
+CALLED = "from hashrec.kernels import kernel\n\n@kernel\ndef inner(x):\n    return x + {added}\n"
+CALLING = """
+from hashrec.kernels import kernel
+from called import inner
+
+@kernel
+def outer(x):
+    return 10 * inner(x)
+
+print(outer(1), sum(outer.stats.cache_hits.values()))
+"""
+
+
+def test_a_cached_kernel_follows_a_change_in_another_file(tmp_path: Path) -> None:
+    """Bug: numba's cache knows a kernel's own file alone, and called what no longer existed."""
+
+    def run() -> list[str]:
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "calling.py")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    (tmp_path / "calling.py").write_text(CALLING)
+    (tmp_path / "called.py").write_text(CALLED.format(added=1))
+    assert run() == ["20", "0"]
+    assert run() == ["20", "1"]
+    (tmp_path / "called.py").write_text(CALLED.format(added=5))
+    os.utime(tmp_path / "called.py", ns=(0, 10**18))
+    assert run() == ["60", "0"]

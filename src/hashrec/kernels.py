@@ -7,6 +7,7 @@ compile without a cache: slower to start, never wrong, and silent.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +40,31 @@ def _compile(function: Kernel, **options: bool) -> Kernel:
     try:
         compiled: Kernel = numba.njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # "cannot cache function": no writable place for the cache
-        compiled = numba.njit(nogil=True, **options)(function)
+        return numba.njit(nogil=True, **options)(function)  # type: ignore[no-any-return]
+    _stamp(compiled, function)
     return compiled
+
+
+# By module: the files that its kernels are made of.
+_FILES: dict[str, set[str]] = {}
+
+
+def _stamp(compiled: Any, function: Kernel) -> None:
+    """Makes the cache of a kernel go stale with any file that it is made of.
+
+    numba looks at the kernel's own file alone, and would go on calling what another file held
+    before it changed. Kernels, and functions that write instructions, are named where they are
+    used, so the names of a module lead to the files of the others.
+    """
+    files = _FILES.setdefault(function.__module__, {function.__code__.co_filename})
+    for value in list(function.__globals__.values()):
+        inner = getattr(value, "py_func", None) or getattr(value, "_defn", None)
+        if inner is not None:
+            files |= {inner.__code__.co_filename} | _FILES.get(inner.__module__, set())
+    stamps = [(name, os.stat(name).st_mtime_ns) for name in sorted(files) if os.path.exists(name)]
+    cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if cache_file is not None:  # a private place of numba's; without it, its own rule holds
+        cache_file._source_stamp = tuple(stamps)
 
 
 def for_kernels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

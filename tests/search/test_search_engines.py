@@ -197,7 +197,7 @@ def test_blocks_of_queries(engine: str, kind: str, monkeypatch: pytest.MonkeyPat
     thresholds = np.linspace(-3, 3, 11)
     top = index.search(found.queries, 5, exclude=found.exclude)
     hits = index.search_threshold(found.queries, thresholds, exclude=found.exclude)
-    monkeypatch.setattr("hashrec.search.index._BLOCK_BYTES", 4 * 40 * 3)
+    monkeypatch.setattr(type(index), "_block_bytes", 4 * 40 * 3)
     monkeypatch.setattr("hashrec.search.packed._QUERIES", 3)
     heard = Steps()
     assert_same_top(index.search(found.queries, 5, exclude=found.exclude, progress=heard), top)

@@ -10,6 +10,7 @@ from hashrec.bench.frontier import bench_frontier
 from hashrec.bench.graphhash import bench_graphhash
 from hashrec.bench.hashlgn import bench_hashlgn
 from hashrec.bench.propagation import bench_propagate
+from hashrec.bench.search import bench_search
 from hashrec.bench.spectral import bench_spectral
 from hashrec.bench.step import bench_step
 
@@ -22,7 +23,7 @@ __all__ = ["BENCHES", "LONG", "Bench"]
 # what is there, and `device`.
 Bench = Callable[..., dict[str, Any]]
 
-LONG = frozenset({"frontier", "graphhash", "hashlgn"})
+LONG = frozenset({"frontier", "graphhash", "hashlgn", "search"})
 
 BENCHES: Mapping[str, Bench] = {
     "propagate": bench_propagate,
@@ -32,4 +33,5 @@ BENCHES: Mapping[str, Bench] = {
     "graphhash": bench_graphhash,
     "frontier": bench_frontier,
     "hashlgn": bench_hashlgn,
+    "search": bench_search,
 }

@@ -32,16 +32,24 @@ class Timing:
 
 
 def alternate(
-    sides: Mapping[str, Callable[[], object]], repeats: int, progress: Progress
+    sides: Mapping[str, Callable[[], object]],
+    repeats: int,
+    progress: Progress,
+    *,
+    twice: bool = False,
 ) -> dict[str, Timing]:
     """Runs the sides A B C A B C ... so that a drifting machine is unfair to none.
 
-    The first round warms caches and compiles, and is not counted.
+    The first round warms caches and compiles, and is not counted. With `twice` every side runs
+    once untimed before it is timed: for sides of milliseconds, which would else pay for the caches
+    that the one before left, and for its threads, which may wait busily for more.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     progress.start("measuring", len(sides) * (repeats + 1))
     for round_number in range(repeats + 1):
         for name, side in sides.items():
+            if twice:
+                side()
             began = time.perf_counter()
             side()
             spent = time.perf_counter() - began

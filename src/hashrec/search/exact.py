@@ -19,6 +19,9 @@ class ExactIndex(Index):
 
     name = "exact"
 
+    # Codes are decoded once a block, so blocks are long.
+    _block_bytes = 512 << 20
+
     def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
         scores = self._all_scores(queries)
         n = len(queries)
@@ -26,7 +29,7 @@ class ExactIndex(Index):
         best = np.full((n, k), -np.inf, np.float32)
         counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for row in range(n):
-            order = _ranked(scores[row], exclude.row(row), rows)
+            order = _ranked(scores[row], exclude.row(row), rows, k)
             top = order[:k]
             counts[row] = len(top)
             positions[row, : len(top)], best[row, : len(top)] = top, scores[row, top]
@@ -39,7 +42,7 @@ class ExactIndex(Index):
         scores = self._all_scores(queries)
         found, totals = [], []
         for row in range(len(queries)):
-            order = _ranked(scores[row], exclude.row(row), rows)
+            order = _ranked(scores[row], exclude.row(row), rows, len(self.codes))
             reached = order[scores[row, order] >= thresholds[row]]
             found.append(reached[:limit])
             totals.append(len(reached))
@@ -66,12 +69,19 @@ class ExactIndex(Index):
 
 
 def _ranked(
-    scores: Scores, seen: npt.NDArray[np.int32], rows: Rows | None
+    scores: Scores, seen: npt.NDArray[np.int32], rows: Rows | None, k: int
 ) -> npt.NDArray[np.int64]:
-    """Eligible positions, best first, equal scores by position."""
-    every = np.arange(len(scores)) if rows is None else rows.astype(np.int64)
-    eligible: npt.NDArray[np.int64] = np.setdiff1d(every, seen)
-    return eligible[np.argsort(-scores[eligible], kind="stable")]
+    """Eligible positions, best first, equal scores by position: at least the k best and all that
+    score as the last of them."""
+    eligible = np.ones(len(scores), np.bool_)
+    if rows is not None:
+        eligible = np.isin(np.arange(len(scores)), rows)
+    eligible[seen] = False
+    found = np.flatnonzero(eligible)
+    if k < len(found):
+        cut = np.partition(scores[found], len(found) - k)[len(found) - k]
+        found = found[scores[found] >= cut]
+    return found[np.argsort(-scores[found], kind="stable")]
 
 
 def _float_scores(users: Scores, items: Scores) -> Scores:

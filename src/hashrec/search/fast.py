@@ -86,7 +86,7 @@ def _scan_tiles(  # type: ignore[no-untyped-def]
         exact, bars = floors.copy(), np.full(lanes, np.inf, np.float32)
         for query in range(n):
             bars[query] = lowered(floors[query], units[query], query_scales[query])
-        end = bounds[split + 1]
+        end, looked_at = bounds[split + 1], np.int64(0)
         for first in range(bounds[split], end, most):
             count = min(most, end - first)
             fill(data, rows, first, count, column, tile)
@@ -108,7 +108,7 @@ def _scan_tiles(  # type: ignore[no-untyped-def]
                         mask = np.int64(masks[query - group])
                         if mask == 0:
                             continue
-                        checked[split] += popcount(np.uint64(mask))
+                        looked_at += popcount(np.uint64(mask))
                         bar = settle(
                             mask, first + block, end, rows, names, allowed, data, item_scales,
                             weights, bases, query_scales, query, split, exact[query], floors,
@@ -117,3 +117,4 @@ def _scan_tiles(  # type: ignore[no-untyped-def]
                         if bar != exact[query]:
                             exact[query] = bar
                             bars[query] = lowered(bar, units[query], query_scales[query])
+        checked[split] = looked_at

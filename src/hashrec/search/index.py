@@ -36,6 +36,8 @@ class Index(ABC):
     name: ClassVar[str]
     exact: ClassVar[bool] = True
 
+    _block_bytes: ClassVar[int] = _BLOCK_BYTES
+
     def __init__(self, codes: Codes) -> None:
         self.codes = codes
 
@@ -184,7 +186,7 @@ class Index(ABC):
         Here: such that rows of scores of all items do.
         """
         row_bytes = 4 * max(len(self.codes), self.codes.dim, 1)
-        size = max(1, min(8192, _BLOCK_BYTES // row_bytes))
+        size = max(1, min(8192, self._block_bytes // row_bytes))
         return [slice(a, min(a + size, n_queries)) for a in range(0, n_queries, size)]
 
     @abstractmethod

@@ -243,7 +243,7 @@ def _scan_lists(  # type: ignore[no-untyped-def]
     bases, query_scales, checked,
     floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
 ):  # fmt: skip
-    n, splits = counts.shape
+    splits, n = counts.shape
     chunks = entries.shape[1]
     every = np.zeros(0, np.int32)
     for task in numba.prange(n * splits):
@@ -251,7 +251,7 @@ def _scan_lists(  # type: ignore[no-untyped-def]
         column, tile = np.zeros(most, np.uint64), aligned(most // BLOCK * chunks * CHUNK_BYTES)
         scales, masks = np.ones(most, np.float32), np.zeros(LANES, np.uint32)
         table, start = entries[query : query + 1], starts[query : query + 1]
-        exact = floors[query]
+        exact, looked_at = floors[query], np.int64(0)
         bar = np.full(1, lowered(exact, units[query], query_scales[query]), np.float32)
         for probe in range(split, lists.shape[1], splits):
             end = offsets[lists[query, probe] + 1]
@@ -264,10 +264,11 @@ def _scan_lists(  # type: ignore[no-untyped-def]
                     if not survey_one(tile, at, table, 0, chunks, start, bar, scales, block, masks):
                         continue
                     mask = np.int64(masks[0])
-                    checked[query, split] += popcount(np.uint64(mask))
+                    looked_at += popcount(np.uint64(mask))
                     exact = settle(
                         mask, first + block, end, every, order, allowed, data, item_scales,
                         weights, bases, query_scales, query, split, exact, floors, steady,
                         seen_offsets, seen, scores, positions, counts, ties, totals,
                     )  # fmt: skip
                     bar[0] = lowered(exact, units[query], query_scales[query])
+        checked[split, query] = looked_at

@@ -190,7 +190,7 @@ class PackedIndex(Index):
     def _select(self, asked: Any, heaps: Selection, exclude: Csr, rows: Rows | None) -> Selection:
         length = len(self.codes) if rows is None else len(rows)
         if length:
-            bounds = np.linspace(0, length, heaps.counts.shape[1] + 1).astype(np.int64)
+            bounds = np.linspace(0, length, heaps.counts.shape[0] + 1).astype(np.int64)
             chosen = np.zeros(0, np.int32) if rows is None else rows
             self.work.checked += self._scan(asked, exclude, chosen, bounds, heaps)
         return heaps

@@ -114,7 +114,7 @@ def _scan_sums(  # type: ignore[no-untyped-def]
     data, item_scales, rows, bounds, weights, bases, query_scales,
     floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
 ):  # fmt: skip
-    n, splits = counts.shape
+    splits, n = counts.shape
     groups = -(-n // LANES)
     for task in numba.prange(groups * splits):
         group, split = task // splits, task % splits

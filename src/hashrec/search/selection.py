@@ -24,8 +24,9 @@ class Selection:
         floors: (n,) float32; what scores less is not wanted.
         steady: the bar stays at the floor, so that everything above it is counted; else it rises
             to the worst of a full heap.
-        scores, positions: (n, splits, k). counts: (n, splits) int64, filled places.
-        ties: (n, splits) int64, see `heap`. totals: (n, splits) int64, eligible items considered.
+        scores, positions: (splits, n, k). counts: (splits, n) int64, filled places.
+        ties: (splits, n) int64, see `heap`. totals: (splits, n) int64, eligible items considered.
+            Splits come first, because threads that write to neighbours slow each other down.
     """
 
     floors: npt.NDArray[np.float32]
@@ -42,8 +43,8 @@ class Selection:
     ) -> Selection:
         """Heaps of `k` places with nothing in them."""
         n = len(floors)
-        numbers = [np.zeros((n, splits), np.int64) for _ in range(3)]
-        scores, positions = np.empty((n, splits, k), np.float32), np.empty((n, splits, k), np.int32)
+        numbers = [np.zeros((splits, n), np.int64) for _ in range(3)]
+        scores, positions = np.empty((splits, n, k), np.float32), np.empty((splits, n, k), np.int32)
         return cls(floors, steady, scores, positions, *numbers)
 
     def into(self, exclude: Csr) -> tuple[object, ...]:
@@ -57,13 +58,13 @@ class Selection:
         """The best of all splits. To be called once, when everything was considered."""
         _merge(self.scores, self.positions, self.counts, self.ties)
         return TopK(
-            self.positions[:, 0].copy(), self.scores[:, 0].copy(), self.counts[:, 0].copy(),
-            self.ties[:, 0].copy(),
+            self.positions[0].copy(), self.scores[0].copy(), self.counts[0].copy(),
+            self.ties[0].copy(),
         )  # fmt: skip
 
     def hits(self) -> Hits:
         """The same as ragged rows."""
-        totals, best = self.totals.sum(axis=1), self.top()
+        totals, best = self.totals.sum(axis=0), self.top()
         filled = np.arange(best.positions.shape[1]) < best.counts[:, None]
         offsets = np.concatenate([[0], np.cumsum(best.counts)]).astype(np.int64)
         return Hits(offsets, best.positions[filled], best.scores[filled], totals)
@@ -75,13 +76,13 @@ def consider(  # type: ignore[no-untyped-def]
     totals,
 ):  # fmt: skip
     """Takes an item whose score reaches the bar, unless it is excluded; returns the new bar."""
-    heap = scores[query, split]
+    heap = scores[split, query]
     if not contains(seen[seen_offsets[query] : seen_offsets[query + 1]], item):
-        totals[query, split] += 1
-        counts[query, split], ties[query, split] = offer(
-            heap, positions[query, split], counts[query, split], ties[query, split], score, item
+        totals[split, query] += 1
+        counts[split, query], ties[split, query] = offer(
+            heap, positions[split, query], counts[split, query], ties[split, query], score, item
         )
-    if steady or counts[query, split] < len(heap):
+    if steady or counts[split, query] < len(heap):
         return floors[query]
     return max(floors[query], heap[0])
 
@@ -89,19 +90,19 @@ def consider(  # type: ignore[no-untyped-def]
 @parallel_kernel
 def _merge(scores, positions, counts, ties):  # type: ignore[no-untyped-def]
     """Folds every query's splits into its first, then sorts it."""
-    n, splits, k = scores.shape
+    splits, n, k = scores.shape
     for query in numba.prange(n):
-        heap, heap_positions = scores[query, 0], positions[query, 0]
-        count, tied = counts[query, 0], ties[query, 0]
+        heap, heap_positions = scores[0, query], positions[0, query]
+        count, tied = counts[0, query], ties[0, query]
         for split in range(1, splits):
-            for entry in range(counts[query, split]):
+            for entry in range(counts[split, query]):
                 count, tied = offer(
                     heap, heap_positions, count, tied,
-                    scores[query, split, entry], positions[query, split, entry],
+                    scores[split, query, entry], positions[split, query, entry],
                 )  # fmt: skip
             # A split's own leftovers tie with the merged worst only if its worst is that worst;
             # a split that was not full left nothing over.
-            if count == k and ties[query, split] and scores[query, split, 0] == heap[0]:
-                tied += ties[query, split]
+            if count == k and ties[split, query] and scores[split, query, 0] == heap[0]:
+                tied += ties[split, query]
         finish(heap, heap_positions, count)
-        counts[query, 0], ties[query, 0] = count, tied
+        counts[0, query], ties[0, query] = count, tied
