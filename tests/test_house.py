@@ -41,7 +41,7 @@ RIGHT = {"interactions", "graph", "encoders", "clustering", "bucketing", "learni
 ONLY = {
     "artifact": {"folder"},
     "folder": {"errors", "swap"},
-    "evaluation": {"search", "component", "csr", "errors", "progress"},
+    "evaluation": {"search", "codes", "component", "csr", "errors", "progress"},
     "swap": set[str](),
     "errors": set[str](),
     "progress": set[str](),

@@ -17,7 +17,7 @@ from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes, code_items, co
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
-from hashrec.evaluation import Ranking, Report, evaluate
+from hashrec.evaluation import Report, evaluate, ranking_of
 from hashrec.fitted import Fitted, Second
 from hashrec.hashing import Learned, LearnedCoder
 from hashrec.interactions import Heldout, Ids, Interactions
@@ -25,7 +25,7 @@ from hashrec.learning import Task
 from hashrec.learning.task import Watch
 from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
-from hashrec.search import Hits, Index, TopK, open_index
+from hashrec.search import Hits, Index, TopK, TwoStage, open_index
 
 __all__ = ["Recommender", "load"]
 
@@ -211,6 +211,7 @@ class Recommender:
         *,
         threshold: float | None = None,
         filter_seen: bool = True,
+        allow: Sequence[Any] | None = None,
         unknown: Unknown = "error",
         progress: Progress = SILENT,
     ) -> Any:
@@ -218,6 +219,7 @@ class Recommender:
 
         Args:
             users: raw ids; None: all of them.
+            allow: raw ids of the items that may be recommended, say those in stock; None: all.
             unknown: `error` raises UnknownIdError naming them, `skip` leaves them out.
 
         Returns a pyarrow table: user, item, score (float32), rank (int32, from 1).
@@ -225,7 +227,8 @@ class Recommender:
         rows = self._positions(self.fitted.users, users, "user", unknown)
         seen = self.fitted.seen.take(rows) if filter_seen else None
         queries, second = self.fitted.queries(rows), self._second_queries(rows)
-        found = self._find(queries, k, threshold, seen, progress, second)
+        mask = self._allowed(allow, unknown)
+        found = self._find(queries, k, threshold, seen, progress, second, mask)
         return self._table("user", self.fitted.users.take(rows), found)
 
     def recommend_history(
@@ -234,11 +237,13 @@ class Recommender:
         k: int = 10,
         *,
         threshold: float | None = None,
+        allow: Sequence[Any] | None = None,
         unknown: Unknown = "error",
     ) -> Any:
         """Recommendations for people never seen, from the items they chose.
 
         By the very formula that gives known users their vectors. The history itself is left out.
+        `allow`, `threshold` and `unknown`: as for `recommend`.
         Returns a pyarrow table: history (its number, from 0), item, score, rank.
         """
         import pyarrow as pa
@@ -250,7 +255,8 @@ class Recommender:
             self._positions(fitted.items, list(history), "item", unknown) for history in histories
         ]
         rows = Csr.from_lists([row.tolist() for row in lists], n_columns=len(fitted.items))
-        found = self._find(fitted.history_queries(rows), k, threshold, rows, SILENT)
+        mask = self._allowed(allow, unknown)
+        found = self._find(fitted.history_queries(rows), k, threshold, rows, SILENT, None, mask)
         return self._table("history", pa.array(range(len(lists)), pa.int64()), found)
 
     def similar(self, items: Sequence[Any], k: int = 10, *, unknown: Unknown = "error") -> Any:
@@ -262,6 +268,16 @@ class Recommender:
         itself = Csr.from_lists([[row] for row in rows.tolist()], n_columns=len(self.fitted.items))
         found = self._cosines.search(self._cosines.codes.take(rows), k, exclude=itself)
         return self._table("item", self.fitted.items.take(rows), found, result="similar")
+
+    def find_threshold(self, average: float, users: Sequence[Any] | None = None) -> float:
+        """The largest threshold at which `recommend` gives these users (None: all, or 10,000 drawn
+        once where there are more) at least `average` items each, on average."""
+        rows = self._positions(self.fitted.users, users, "user", "error")
+        if users is None and len(rows) > _WATCHED:
+            rng = np.random.default_rng(self.recipe.seed)
+            rows = np.sort(rng.choice(rows, _WATCHED, replace=False))
+        seen = self.fitted.seen.take(rows)
+        return search.find_threshold(self._index, self.fitted.queries(rows), average, exclude=seen)
 
     def evaluate(
         self,
@@ -293,7 +309,7 @@ class Recommender:
         assert isinstance(found, TopK)
         truth = held.truth.take(rows)
         report = evaluate(
-            self._ranking(found, max(k, default=1), queries, seen, truth),
+            ranking_of(self._index, found, max(k, default=1), queries, seen, truth),
             truth,
             held.sizes[rows],
             ks=k,
@@ -357,6 +373,15 @@ class Recommender:
             return found[found >= 0].astype(np.int64)
         return ids.require(raw, kind).astype(np.int64)
 
+    def _allowed(
+        self, allow: Sequence[Any] | None, unknown: Unknown
+    ) -> npt.NDArray[np.bool_] | None:
+        if allow is None:
+            return None
+        mask = np.zeros(len(self.fitted.items), np.bool_)
+        mask[self._positions(self.fitted.items, allow, "item", unknown)] = True
+        return mask
+
     def _second_queries(self, rows: npt.NDArray[np.int64]) -> Codes | None:
         second = self.fitted.second
         return None if second is None else second.users.take(rows)
@@ -369,17 +394,17 @@ class Recommender:
         seen: Csr | None,
         progress: Progress,
         second: Codes | None = None,
+        allow: npt.NDArray[np.bool_] | None = None,
     ) -> TopK | Hits:
         """The k best, in two stages where there are queries of a second; or all from `threshold`
         on, by codes alone."""
-        index = self._index
+        asked: dict[str, Any] = {"exclude": seen, "allow": allow, "progress": progress}
         if threshold is not None:
-            return index.search_threshold(queries, threshold, exclude=seen, progress=progress)
+            return self._index.search_threshold(queries, threshold, **asked)
         if second is None:
-            return index.search(queries, k, exclude=seen, progress=progress)
-        depth = max(k, self.fitted.recipe.rerank)
-        found = index.search(queries, depth, exclude=seen, progress=progress)
-        return search.rerank(found, self._second_index, second, k)
+            return self._index.search(queries, k, **asked)
+        both = TwoStage(self._index, self._second_index, self.fitted.recipe.rerank)
+        return both.search((queries, second), k, **asked)
 
     def _table(self, subject: str, subjects: Any, found: TopK | Hits, result: str = "item") -> Any:
         """One row a result: whose, what, how good, which place."""
@@ -400,38 +425,6 @@ class Recommender:
                 "rank": pa.array(rank.astype(np.int32)),
             }
         )
-
-    def _ranking(self, found: TopK, k: int, queries: Codes, seen: Csr, truth: Csr) -> Ranking:
-        """What search found, and how many of the ties at its edge are test items."""
-        relevant = np.zeros(len(found), np.int64)
-        tied = np.flatnonzero(found.ties)
-        if len(tied):
-            relevant[tied] = _relevant_ties(
-                self._index, queries.take(tied), seen.take(tied), truth.take(tied), found, tied
-            )
-        missing = k - found.positions.shape[1]  # k beyond the number of items
-        return Ranking(
-            np.pad(found.positions, ((0, 0), (0, missing)), constant_values=-1),
-            np.pad(found.scores, ((0, 0), (0, missing)), constant_values=-np.inf),
-            found.counts,
-            found.ties,
-            relevant,
-        )
-
-
-def _relevant_ties(
-    index: Index, queries: Codes, seen: Csr, truth: Csr, found: TopK, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """(n_rows,) test items that score exactly like the last one listed and are not listed."""
-    scores = index.score(queries, truth)
-    owner, n_items = truth.row_of_entry, truth.n_columns
-    last = found.scores[rows, found.counts[rows] - 1]
-    key = owner * n_items + truth.indices
-    listed = found.positions[rows]
-    listed_key = (np.arange(len(rows))[:, None] * n_items + listed)[listed >= 0]
-    seen_key = seen.row_of_entry * n_items + seen.indices
-    outside = ~np.isin(key, listed_key) & ~np.isin(key, seen_key)
-    return np.bincount(owner[outside & (scores == last[owner])], minlength=len(rows))
 
 
 def watcher(seed: int) -> Callable[[Interactions, Interactions], Watch]:

@@ -35,9 +35,9 @@ def test_a_guess_spares_work_and_changes_nothing(
 def test_a_guess_too_high_is_noticed(engine: type[PackedIndex]) -> None:
     """All good items stand where the sample looks, so it takes them for many; they are few."""
     vectors = np.full((16_000, 8), -1.0, np.float32)
-    vectors[:: 16 * 20] = 1
     rng = np.random.default_rng(0)
-    vectors[:: 16 * 20, rng.integers(0, 8)] = -1
+    index = engine(encoded("bare sign", vectors))
+    vectors[index._sample[:50]] = 1
     index = engine(encoded("bare sign", vectors))
     queries = encoded("float32", rng.random((3, 8), np.float32) + 1)
     top = index.search(queries, 60)
@@ -48,7 +48,9 @@ def test_a_guess_too_high_is_noticed(engine: type[PackedIndex]) -> None:
 @both
 def test_no_guess_where_the_sample_is_all_excluded(engine: type[PackedIndex]) -> None:
     found = case(2, "sign", "float32", n_items=9_000, n_queries=2, dim=16, share="none")
-    exclude = Csr.from_lists([list(range(0, 9_000, 16))] * 2, n_columns=9_000)
+    exclude = Csr.from_lists(
+        [np.flatnonzero(np.arange(9_000) % 128 < 8).tolist()] * 2, n_columns=9_000
+    )
     index = engine(found.items)
     top = index.search(found.queries, 5, exclude=exclude)
     oracle = open_index(found.items, "exact")
@@ -85,3 +87,15 @@ def test_sums_beyond_the_middle_of_int32(engine: type[PackedIndex]) -> None:
         for queries in (encoded("float32", spikes), encoded("float32", spikes + 1e-3)):
             top = engine(items).search(queries, 20)
             assert_same_top(top, open_index(items, "exact").search(queries, 20))
+
+
+@both
+@pytest.mark.parametrize("n_items", [8_192, 9_001, 20_000])
+def test_the_sample_is_a_sixteenth_in_runs(engine: type[PackedIndex], n_items: int) -> None:
+    index = engine(encoded("sign", np.ones((n_items, 4), np.float32)))
+    sample = index._sample
+    assert sample.dtype == np.int32
+    assert (np.diff(sample) > 0).all()
+    assert 0 <= sample[0] <= sample[-1] < n_items
+    assert len(sample) == pytest.approx(n_items / 16, abs=8)
+    assert (sample.reshape(-1, 8)[:, 7] - sample.reshape(-1, 8)[:, 0] == 7).all()

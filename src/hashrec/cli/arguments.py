@@ -119,6 +119,9 @@ def _recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="ITEM,ITEM",
         help="for somebody unknown, from their items; quote items with commas: 'a,\"b,c\"'",
     )
+    parser.add_argument(
+        "--allow", type=Path, metavar="FILE", help="only the items it names, an id a line"
+    )
     parser.add_argument("--all", action="store_true", help="every user of the model; needs --out")
     parser.add_argument("--include-seen", action="store_true", help="do not leave out seen items")
     _unknown(parser)
@@ -216,7 +219,7 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--stored", action="store_true", help="measure nothing, show the cells that are stored"
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="frontier: draw it")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="frontier, search: draw it")
     parser.add_argument(
         "--device", default="cpu", help="frontier, graphhash, hashlgn: where to train (cpu)"
     )

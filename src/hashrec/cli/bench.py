@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,21 @@ from hashrec.bench.frontier import LEARNED
 from hashrec.cli.frontier import draw_frontier
 from hashrec.cli.listening import listener
 from hashrec.cli.output import check_file_path, print_json, print_table
+from hashrec.cli.searches import draw_searches
 from hashrec.component import nearest
 from hashrec.errors import UsageError
 
 __all__ = ["run"]
 
 
+_PLOTS: Mapping[str, Callable[[Any], str]] = {
+    "frontier": lambda rows: draw_frontier(rows, list(LEARNED)),
+    "search": draw_searches,
+}
+
+
 def _check_plot(options: argparse.Namespace) -> None:
-    if options.name != "frontier":
+    if options.name not in _PLOTS:
         raise UsageError(f"bench {options.name} draws nothing", fix="leave out --plot")
     if options.plot.suffix != ".svg":
         raise UsageError(
@@ -55,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.plot is not None:
-        options.plot.write_text(draw_frontier(result["rows"], list(LEARNED)), encoding="utf-8")
+        options.plot.write_text(_PLOTS[options.name](result["rows"]), encoding="utf-8")
     if options.json:
         print_json(result)
         return

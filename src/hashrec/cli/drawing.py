@@ -21,13 +21,15 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Axis:
-    """From a value to a pixel. `low` < `high`; both positive where `log`."""
+    """From a value to a pixel. `low` < `high`; both positive where `log`. `marks`: ticks of the
+    caller's choice."""
 
     low: float
     high: float
     start: float
     end: float
     log: bool
+    marks: tuple[float, ...] = ()
 
     def place(self, value: float) -> float:
         low, high, at = (self._scaled(x) for x in (self.low, self.high, value))
@@ -35,6 +37,8 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Powers of ten inside (or the ends, where there are fewer than two); five even steps."""
+        if self.marks:
+            return list(self.marks)
         if not self.log:
             return [self.low + (self.high - self.low) * step / 4 for step in range(5)]
         first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+from pathlib import Path
 from typing import Any
 
 from hashrec.cli.listening import listener
 from hashrec.cli.output import check_table_path, print_json, print_table, write_table
-from hashrec.errors import UsageError
+from hashrec.errors import DataError, UsageError
 from hashrec.recommender import Recommender
 
 __all__ = ["run"]
@@ -17,10 +18,11 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> None:
     _check(options)
     model = Recommender.load(options.model, verify=not options.no_verify)
+    allow = None if options.allow is None else _lines(options.allow)
     if options.history is not None:
         history = _items(options.history)
         table = model.recommend_history(
-            [history], options.k, threshold=options.threshold, unknown=options.unknown
+            [history], options.k, threshold=options.threshold, allow=allow, unknown=options.unknown
         )
     else:
         table = model.recommend(
@@ -28,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
             options.k,
             threshold=options.threshold,
             filter_seen=not options.include_seen,
+            allow=allow,
             unknown=options.unknown,
             progress=listener(),
         )
@@ -50,6 +53,16 @@ def _items(text: str) -> list[str]:
     if not items:
         raise UsageError("--history names no item", expected="ITEM,ITEM,...", got=repr(text))
     return items
+
+
+def _lines(path: Path) -> list[str]:
+    """Ids, one a line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise DataError("cannot read the ids that are allowed", name=str(path),
+                        expected="text, an id a line", got=str(fault)) from fault  # fmt: skip
+    return [line for line in lines if line]
 
 
 def show(table: Any, options: argparse.Namespace) -> None:

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Ranking"]
+from hashrec.codes import Codes
+from hashrec.csr import Csr
+from hashrec.search import Index, TopK
+
+__all__ = ["Ranking", "ranking_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,40 @@ class Ranking:
             self.ties[chosen],
             self.relevant_ties[chosen],
         )
+
+
+def ranking_of(index: Index, found: TopK, k: int, queries: Codes, seen: Csr, truth: Csr) -> Ranking:
+    """What a search of `index` found, as k places a user, and how many of the items level with the
+    last one are test items (`truth`)."""
+    relevant = np.zeros(len(found), np.int64)
+    tied = np.flatnonzero(found.ties)
+    if len(tied):
+        relevant[tied] = _relevant_ties(
+            index, queries.take(tied), seen.take(tied), truth.take(tied), found, tied
+        )
+    missing = k - found.positions.shape[1]  # k beyond the number of items
+    return Ranking(
+        np.pad(found.positions, ((0, 0), (0, missing)), constant_values=-1),
+        np.pad(found.scores, ((0, 0), (0, missing)), constant_values=-np.inf),
+        found.counts,
+        found.ties,
+        relevant,
+    )
+
+
+def _relevant_ties(
+    index: Index, queries: Codes, seen: Csr, truth: Csr, found: TopK, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """(n_rows,) test items that score exactly like the last one listed and are not listed."""
+    scores = index.score(queries, truth)
+    owner, n_items = truth.row_of_entry, truth.n_columns
+    last = found.scores[rows, found.counts[rows] - 1]
+    key = owner * n_items + truth.indices
+    listed = found.positions[rows]
+    listed_key = (np.arange(len(rows))[:, None] * n_items + listed)[listed >= 0]
+    seen_key = seen.row_of_entry * n_items + seen.indices
+    outside = ~np.isin(key, listed_key) & ~np.isin(key, seen_key)
+    return np.bincount(owner[outside & (scores == last[owner])], minlength=len(rows))
 
 
 def _check_arrays(ranking: Ranking) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -34,6 +35,7 @@ _RANGE_ITEMS = 4096
 # One item in so many is in the sample, if there are so many at all.
 _SAMPLED = 16
 _WORTH_A_GUESS = 8192
+_RUN = 8
 # Queries of a block: what they need stays in the nearer caches.
 _QUERIES = 1024
 # Heaps of a block, all ranges together.
@@ -175,10 +177,7 @@ class PackedIndex(Index):
         nothing = np.full(n, -np.inf, np.float32)
         if (len(self.codes) if rows is None else len(rows)) < _WORTH_A_GUESS:
             return nothing
-        if rows is None:
-            sample = np.arange(0, len(self.codes), _SAMPLED, dtype=np.int32)
-        else:
-            sample = rows[::_SAMPLED]
+        sample = self._sample if rows is None else rows[::_SAMPLED]
         place = place_in_sample(k, _SAMPLED)
         if 4 * place > len(sample):
             return nothing
@@ -186,6 +185,13 @@ class PackedIndex(Index):
         ranges = min(numba.get_num_threads(), self._splits(n, sample))
         heaps = Selection.empty(floors, ranges, place)
         return last_of(self._select(asked, heaps, exclude, sample).top())
+
+    @cached_property
+    def _sample(self) -> Rows:
+        """Runs of neighbours, who share the lines of memory that are fetched for one of them."""
+        starts = np.arange(0, len(self.codes) - _RUN + 1, _SAMPLED * _RUN, dtype=np.int32)
+        runs: Rows = starts[:, None] + np.arange(_RUN, dtype=np.int32)
+        return runs.ravel()
 
     def _select(self, asked: Any, heaps: Selection, exclude: Csr, rows: Rows | None) -> Selection:
         length = len(self.codes) if rows is None else len(rows)
