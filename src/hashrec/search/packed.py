@@ -189,9 +189,8 @@ class PackedIndex(Index):
     @cached_property
     def _sample(self) -> Rows:
         """Runs of neighbours, who share the lines of memory that are fetched for one of them."""
-        starts = np.arange(0, len(self.codes) - _RUN + 1, _SAMPLED * _RUN, dtype=np.int32)
-        runs: Rows = starts[:, None] + np.arange(_RUN, dtype=np.int32)
-        return runs.ravel()
+        starts = np.arange(0, len(self.codes) - _RUN + 1, _SAMPLED * _RUN)
+        return np.add.outer(starts, np.arange(_RUN)).ravel().astype(np.int32)
 
     def _select(self, asked: Any, heaps: Selection, exclude: Csr, rows: Rows | None) -> Selection:
         length = len(self.codes) if rows is None else len(rows)
