@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pytest
 
-from hashrec.kernels import kernel, parallel_kernel
+from hashrec.kernels import for_kernels, kernel, parallel_kernel
 from hashrec.search.popcount import popcount
 
 SOURCE = """
@@ -144,3 +144,17 @@ def test_a_cached_kernel_follows_a_change_in_another_file(tmp_path: Path) -> Non
     (tmp_path / "called.py").write_text(CALLED.format(added=5))
     os.utime(tmp_path / "called.py", ns=(0, 10**18))
     assert run() == ["60", "0"]
+
+
+def test_arrays_for_kernels_look_writable_and_are_the_same_memory() -> None:
+    numbers = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert for_kernels(numbers) is numbers
+    numbers.flags.writeable = False
+    lent = for_kernels(numbers)
+    assert lent.flags.writeable
+    assert np.shares_memory(lent, numbers)
+    assert lent.tolist() == numbers.tolist()
+    assert for_kernels(numbers[:, ::2]).flags.c_contiguous
+    assert for_kernels(numbers[:0]).shape == (0, 4)
+    del numbers
+    assert lent[2, 3] == 11

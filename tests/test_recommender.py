@@ -301,6 +301,42 @@ def test_a_threshold_applies_to_histories_and_seen_items_too(model: Recommender)
     assert sorted(items.to_pylist()) == LOG.items.array.to_pylist()
 
 
+def test_only_what_is_allowed_is_recommended(model: Recommender) -> None:
+    """As if everything else were struck from the list of all."""
+    stock = LOG.items.array.to_pylist()[::3]
+    everything = by_user(model.recommend(USERS[:6], k=10_000))
+    found = by_user(model.recommend(USERS[:6], k=4, allow=stock))
+    for user, rows in everything.items():
+        expected = [row for row in rows if row["item"] in stock][:4]
+        assert [(row["item"], row["score"]) for row in found[user]] == [
+            (row["item"], row["score"]) for row in expected
+        ]
+        assert [row["rank"] for row in found[user]] == [1, 2, 3, 4]
+    bound = found[USERS[0]][1]["score"]
+    above = model.recommend(USERS[:1], threshold=bound, allow=stock)
+    assert above["item"].to_pylist() == [row["item"] for row in found[USERS[0]][:2]]
+    history = model.recommend_history([[3, 5]], k=60, allow=stock)["item"].to_pylist()
+    assert set(history) == set(stock) - {3, 5}
+    assert model.recommend(USERS[:2], allow=[]).num_rows == 0
+    with pytest.raises(UnknownIdError, match="1 unknown item: 999"):
+        model.recommend(USERS[:2], allow=[999, *stock])
+    again = model.recommend(USERS[:6], k=4, allow=[999, *stock], unknown="skip")
+    assert by_user(again) == found
+
+
+def test_a_threshold_for_a_wanted_average(
+    model: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tau = model.find_threshold(6.5)
+    found = model.recommend(threshold=tau).num_rows / len(USERS)
+    assert 6.5 <= found < 6.6
+    few = model.find_threshold(3, USERS[:5])
+    assert model.recommend(USERS[:5], threshold=few).num_rows >= 15
+    monkeypatch.setattr("hashrec.recommender._WATCHED", 30)
+    assert model.find_threshold(6.5) == model.find_threshold(6.5)  # the same 30 of them
+    assert model.find_threshold(6.5) == pytest.approx(tau, rel=0.5)
+
+
 def test_a_threshold_that_is_no_number_is_refused(model: Recommender) -> None:
     with pytest.raises(UsageError, match="threshold is not a number"):
         model.recommend(["u003"], threshold=math.nan)

@@ -142,6 +142,20 @@ def test_duplicated_rows_count_once_and_are_counted(hashrec: Run, tmp_path: Path
     assert counts["interactions"] == len(rows)
 
 
+def test_only_what_a_file_allows(hashrec: Run, model: Path, tmp_path: Path) -> None:
+    stock = tmp_path / "stock.txt"
+    stock.write_text("i1\ni4\n\ni7\ni9\n", encoding="utf-8")
+    done = hashrec("recommend", model, "u3", "-k", 2, "--allow", stock, "--json")
+    expected = load(model).recommend(["u3"], k=2, allow=["i1", "i4", "i7", "i9"]).to_pylist()
+    assert done.json == {"rows": expected}
+    assert {row["item"] for row in expected} <= {"i1", "i4", "i7", "i9"}
+    done = hashrec("recommend", model, "--history", "i1", "-k", 9, "--allow", stock, "--json")
+    assert {row["item"] for row in done.json["rows"]} == {"i4", "i7", "i9"}
+    missing = hashrec("recommend", model, "u3", "--allow", tmp_path / "no.txt")
+    assert missing.code == 2
+    assert "cannot read the ids that are allowed" in missing.err
+
+
 def test_similar(hashrec: Run, model: Path) -> None:
     done = hashrec("similar", model, "i3", "i7", "-k", 2, "--json")
     assert done.json == {"rows": load(model).similar(["i3", "i7"], k=2).to_pylist()}
