@@ -150,10 +150,13 @@ class IvfIndex(PackedIndex):
         other._probe(probes)
         return other
 
+    def ranked(self, queries: Codes) -> npt.NDArray[np.int32]:
+        """(n, lists) int32, all lists in the order in which each query would probe them."""
+        return self._coarse.search(queries, len(self.lists.centres)).positions
+
     def recall(self, queries: Codes, found: TopK) -> npt.NDArray[np.float64]:
         """(lists,) the share of what an exact search `found` that 1, 2, ... probes would find."""
-        n_lists = len(self.lists.centres)
-        ranked = self._coarse.search(queries, n_lists).positions
+        n_lists, ranked = len(self.lists.centres), self.ranked(queries)
         place = np.empty_like(ranked)
         np.put_along_axis(place, ranked, np.arange(n_lists, dtype=np.int32)[None], axis=1)
         filled = np.arange(found.positions.shape[1]) < found.counts[:, None]
