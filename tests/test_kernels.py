@@ -144,6 +144,10 @@ def test_a_cached_kernel_follows_a_change_in_another_file(tmp_path: Path) -> Non
     (tmp_path / "called.py").write_text(CALLED.format(added=5))
     os.utime(tmp_path / "called.py", ns=(0, 10**18))
     assert run() == ["60", "0"]
+    assert run() == ["60", "1"]
+    (tmp_path / "called.py").write_text(CALLED.format(added=15))
+    os.utime(tmp_path / "called.py", ns=(0, 10**18))  # of another size, but no younger
+    assert run() == ["160", "0"]
 
 
 def test_arrays_for_kernels_look_writable_and_are_the_same_memory() -> None:

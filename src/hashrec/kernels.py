@@ -7,8 +7,11 @@ compile without a cache: slower to start, never wrong, and silent.
 
 from __future__ import annotations
 
+import glob
+import inspect
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numba
@@ -45,26 +48,42 @@ def _compile(function: Kernel, **options: bool) -> Kernel:
     return compiled
 
 
-# By module: the files that its kernels are made of.
-_FILES: dict[str, set[str]] = {}
+# By module: the folders whose files its kernels are made of.
+_FOLDERS: dict[str, set[str]] = {}
 
 
 def _stamp(compiled: Any, function: Kernel) -> None:
-    """Makes the cache of a kernel go stale with any file that it is made of.
+    """Makes the cache of a kernel go stale with any file of its room, of the rooms whose kernels it
+    calls, and of the ground floor (`simd`, this module).
 
     numba looks at the kernel's own file alone, and would go on calling what another file held
-    before it changed. Kernels, and functions that write instructions, are named where they are
-    used, so the names of a module lead to the files of the others.
+    before it changed.
     """
-    files = _FILES.setdefault(function.__module__, {function.__code__.co_filename})
+    folders = _FOLDERS.setdefault(function.__module__, {_folder(function)})
     for value in list(function.__globals__.values()):
         inner = getattr(value, "py_func", None) or getattr(value, "_defn", None)
-        if inner is not None:
-            files |= {inner.__code__.co_filename} | _FILES.get(inner.__module__, set())
-    stamps = [(name, os.stat(name).st_mtime_ns) for name in sorted(files) if os.path.exists(name)]
+        if inspect.isfunction(inner):
+            folders |= {_folder(inner)} | _FOLDERS.get(inner.__module__, set())
+    files = [*_GROUND, *(name for folder in sorted(folders) for name in _files(folder))]
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if cache_file is not None:  # a private place of numba's; without it, its own rule holds
-        cache_file._source_stamp = tuple(stamps)
+    # A private place of numba's. Without it, or without files to look at, its own rule holds.
+    if cache_file is not None and all(os.path.exists(name) for name in files):
+        stats = [os.stat(name) for name in files]
+        cache_file._source_stamp = [
+            (name, stat.st_mtime_ns, stat.st_size) for name, stat in zip(files, stats, strict=True)
+        ]
+
+
+_GROUND = (__file__, os.path.join(os.path.dirname(__file__), "simd.py"))
+
+
+def _folder(function: Kernel) -> str:
+    return os.path.dirname(function.__code__.co_filename)
+
+
+@cache
+def _files(folder: str) -> list[str]:
+    return sorted(glob.glob(os.path.join(glob.escape(folder), "*.py")))
 
 
 def for_kernels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -269,15 +269,27 @@ class Recommender:
         found = self._cosines.search(self._cosines.codes.take(rows), k, exclude=itself)
         return self._table("item", self.fitted.items.take(rows), found, result="similar")
 
-    def find_threshold(self, average: float, users: Sequence[Any] | None = None) -> float:
+    def find_threshold(
+        self,
+        average: float,
+        users: Sequence[Any] | None = None,
+        *,
+        allow: Sequence[Any] | None = None,
+        unknown: Unknown = "error",
+    ) -> float:
         """The largest threshold at which `recommend` gives these users (None: all, or 10,000 drawn
-        once where there are more) at least `average` items each, on average."""
-        rows = self._positions(self.fitted.users, users, "user", "error")
+        once where there are more) at least `average` items each, on average.
+
+        `allow` and `unknown`: as for `recommend`."""
+        rows = self._positions(self.fitted.users, users, "user", unknown)
         if users is None and len(rows) > _WATCHED:
             rng = np.random.default_rng(self.recipe.seed)
             rows = np.sort(rng.choice(rows, _WATCHED, replace=False))
         seen = self.fitted.seen.take(rows)
-        return search.find_threshold(self._index, self.fitted.queries(rows), average, exclude=seen)
+        return search.find_threshold(
+            self._index, self.fitted.queries(rows), average, exclude=seen,
+            allow=self._allowed(allow, unknown),
+        )  # fmt: skip
 
     def evaluate(
         self,

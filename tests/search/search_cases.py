@@ -21,6 +21,8 @@ KINDS: dict[str, Coder] = {
     **{f"int{bits}": IntCodes(bits=bits, clip="max") for bits in range(2, 9)},
     "even sign": SignCodes(scale="none"),
     "even int3": IntCodes(bits=3),
+    "odd sign": SignCodes(),
+    "odd int2": IntCodes(bits=2),
     "decoded sign": SignCodes(),
     "decoded bare sign": SignCodes(scale="none"),
     "decoded int3": IntCodes(bits=3),
@@ -53,6 +55,9 @@ def encoded(kind: str, vectors: npt.NDArray[np.float32]) -> Codes:
     made = KINDS[kind].quantise(vectors, Rotation("none", vectors.shape[1], 0))
     if kind.startswith("even"):
         gain = np.full(made.dim, 0.3, np.float32)
+        return replace(made, decoder=Decoder(gain, np.zeros_like(gain)))
+    if kind.startswith("odd"):  # levels stand for numbers of the other sign
+        gain = np.full(made.dim, -0.7, np.float32)
         return replace(made, decoder=Decoder(gain, np.zeros_like(gain)))
     if not kind.startswith("decoded"):
         return made

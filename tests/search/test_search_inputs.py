@@ -9,10 +9,10 @@ import pytest
 import scipy.sparse
 from search_cases import assert_same_hits, assert_same_top, case, encoded
 
-from hashrec.codes import Basis, FloatCodes, Rotation, SignCodes, TransformCodes, bring
+from hashrec.codes import Basis, Codes, FloatCodes, Rotation, SignCodes, TransformCodes, bring
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
-from hashrec.search import ENGINES, open_index
+from hashrec.search import ENGINES, TwoStage, open_index
 
 
 def test_vectors_are_brought_to_where_the_items_are() -> None:
@@ -64,6 +64,76 @@ def test_codes_that_hold_no_numbers_are_refused() -> None:
     scaled.scales[0] = np.inf
     with pytest.raises(UsageError, match="queries hold NaN or infinity"):
         index.search(scaled, 1)
+    for wrong in (-1, np.nan, np.inf):
+        scaled.scales[0] = wrong
+        items = open_index(scaled)
+        with pytest.raises(UsageError, match="scales of items are no lengths; expected finite"):
+            items.search(np.ones((1, 3), np.float32), 1)
+    scaled.scales[0] = -1
+    with pytest.raises(UsageError, match="scales of queries are no lengths"):
+        index.search(scaled, 1)
+
+
+def test_queries_that_overflow_are_refused() -> None:
+    """Bug: they were cast to integers as they came."""
+    items = encoded("decoded int3", np.ones((4, 3), np.float32))
+    long = encoded("int8", np.full((2, 3), 3e38, np.float32))
+    assert long.scales is not None
+    long.scales[:] = 3e38
+    for engine in ("exact", "scan", "fast"):
+        with pytest.raises(UsageError, match="queries are so long that they overflow float32"):
+            open_index(items, engine).search(long, 1)
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.5, "3", True, None])
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_numbers_of_items_refused(engine: str, k: Any) -> None:
+    kind = "float32" if engine == "dense" else "sign"
+    index = open_index(encoded(kind, np.ones((4, 6), np.float32)), engine)
+    queries = np.ones((2, 6), np.float32)
+    with pytest.raises(UsageError, match="k is .*; expected at least 1; got"):
+        index.search(queries, k)
+    with pytest.raises(UsageError, match="k is .*; expected at least 1; got"):
+        TwoStage(index, index, 3).search(queries, k)
+    if k is not None:
+        with pytest.raises(UsageError, match="limit is .*; expected at least 1; got"):
+            index.search_threshold(queries, 0, limit=k)
+
+
+def test_codes_that_cannot_be_searched() -> None:
+    nothing = Codes(np.zeros((3, 0), np.float32), 32, 0, None, Rotation("none", 0, 0))
+    with pytest.raises(UsageError, match="these codes cannot be searched; .* got 3 of 0"):
+        open_index(nothing)
+
+
+def test_bits_beyond_the_last_dimension_say_nothing() -> None:
+    """Bug: 1-bit users counted them."""
+    rng = np.random.default_rng(1)
+    for dim in (5, 20, 63, 65):
+        space = Rotation("none", dim, 0)
+        width = -(-dim // 8)
+        items, users = (
+            Codes(rng.integers(0, 256, (n, width)).astype(np.uint8), 1, dim, None, space)
+            for n in (300, 6)
+        )
+        expected = open_index(items, "exact").search(users, 20)
+        for engine in ("scan", "fast"):
+            assert_same_top(open_index(items, engine).search(users, 20), expected)
+
+
+def test_users_of_zeros_among_others() -> None:
+    """They are not scanned for: everything scores zero."""
+    found = case(8, "decoded int3", "float32", n_items=400, n_queries=9, dim=6, allow="most")
+    found.queries.data[[0, 3, 8]] = 0
+    for kind in ("sign", "int4"):
+        items = encoded(kind, np.random.default_rng(0).standard_normal((400, 6), np.float32))
+        for k, allow in ((5, None), (5, found.allow), (400, found.allow)):
+            asked: dict[str, Any] = {"exclude": found.exclude, "allow": allow}
+            expected = open_index(items, "exact").search(found.queries, k, **asked)
+            for engine in ("scan", "fast"):
+                assert_same_top(
+                    open_index(items, engine).search(found.queries, k, **asked), expected
+                )
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
@@ -116,7 +186,7 @@ def test_exclusions_as_scipy_has_them() -> None:
     )
     expected = index.search(found.queries, 9, exclude=Csr.from_lists([[2, 7], [0]], n_columns=9))
     assert_same_top(index.search(found.queries, 9, exclude=matrix), expected)
-    with pytest.raises(TypeError, match="expected a Csr or a sparse matrix, got list"):
+    with pytest.raises(UsageError, match="no rows of items; got expected a Csr or a sparse"):
         index.search(found.queries, 9, exclude=[[1], [2]])
     with pytest.raises(UsageError, match="expected 2 x 9; got 2 x 8"):
         index.search(found.queries, 9, exclude=scipy.sparse.csr_array((2, 8)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from search_cases import assert_same_top, case, encoded
 
-from hashrec.codes import Codes
+from hashrec.codes import Codes, SignCodes
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.search import ENGINES, IvfIndex, open_index
@@ -135,9 +135,16 @@ def test_as_many_lists_as_items_and_one_for_all() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lists": 0}, "lists are too few; expected at least 1; got 0"),
-        ({"probes": 0}, "probes are too few; expected at least 1; got 0"),
-        ({"lists": np.zeros(3, int)}, r"labels do not match items; expected \(20,\); got \(3,\)"),
+        ({"lists": 0}, "lists is too small; expected at least 1; got 0"),
+        ({"lists": True}, "lists is no number of items; expected at least 1; got True"),
+        ({"lists": 2.5}, "lists is no number of items"),
+        ({"probes": 0}, "probes is too small; expected at least 1; got 0"),
+        ({"probes": 1.5}, "probes is no number of items"),
+        ({"lists": np.zeros(20)}, r"labels do not match items; .* got \(20,\) float64"),
+        (
+            {"lists": np.zeros(3, int)},
+            r"labels do not match items; expected \(20,\) integers; got \(3,\)",
+        ),
     ],
 )
 def test_refused(options: dict[str, Any], words: str) -> None:
@@ -146,3 +153,42 @@ def test_refused(options: dict[str, Any], words: str) -> None:
         IvfIndex(found.items, **options)
     with pytest.raises(ValueError, match="ivf reads packed codes, not floats of 32 bits"):
         IvfIndex(found.queries)
+
+
+def test_lists_of_other_items_are_refused() -> None:
+    """Bug: offsets that did not fit were followed out of the array."""
+    found = case(6, "sign", "float32", n_items=20, n_queries=3, dim=9)
+    lists = IvfIndex(found.items, 3).lists
+    with pytest.raises(UsageError, match="lists hold other items; expected 12; got 20"):
+        IvfIndex(found.items.take(np.arange(12)), lists)
+    wrong = Lists(lists.codes, lists.order, lists.offsets + 3, lists.centres)
+    with pytest.raises(ValueError, match="offsets of lists do not rise from 0 to 20"):
+        IvfIndex(found.items, wrong)
+
+
+def test_recall_of_vectors_is_that_of_their_codes() -> None:
+    """Bug: vectors were not turned as the items are."""
+    rng = np.random.default_rng(7)
+    vectors = rng.standard_normal((500, 16)).astype(np.float32)
+    index = IvfIndex(SignCodes().encode(vectors), 20)
+    queries = rng.standard_normal((30, 16)).astype(np.float32)
+    exact = open_index(SignCodes().encode(vectors)).search(queries, 10)
+    recall = index.recall(queries, exact)
+    for probes in (1, 5):
+        found = index.with_probes(probes).search(queries, 10)
+        pairs = zip(found.positions, exact.positions, strict=True)
+        shared = sum(len(np.intersect1d(*pair)) for pair in pairs)
+        assert recall[probes - 1] == pytest.approx(shared / 300)
+    with pytest.raises(UsageError, match="found is of other queries; expected 7; got 30"):
+        index.recall(queries[:7], exact)
+    other = index.with_probes(2)
+    other.search(queries, 3)
+    assert other.work.queries == 30
+    assert index.work.queries == 0
+
+
+def test_many_dimensions_have_means_too() -> None:
+    found = case(9, "sign", "float32", n_items=40, n_queries=3, dim=8_200)
+    index = IvfIndex(found.items, 4, probes=4)
+    exact = open_index(found.items, "exact").search(found.queries, 5)
+    assert_same_top(index.search(found.queries, 5), exact)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from search_cases import assert_same_hits, assert_same_top, case, encoded
@@ -99,3 +101,35 @@ def test_the_sample_is_a_sixteenth_in_runs(engine: type[PackedIndex], n_items: i
     assert 0 <= sample[0] <= sample[-1] < n_items
     assert len(sample) == pytest.approx(n_items / 16, abs=8)
     assert (sample.reshape(-1, 8)[:, 7] - sample.reshape(-1, 8)[:, 0] == 7).all()
+
+
+@both
+def test_more_queries_than_a_block_holds(engine: type[PackedIndex]) -> None:
+    found = case(11, "sign", "float32", n_items=50, n_queries=2_100, dim=9)
+    index, oracle = engine(found.items), open_index(found.items, "exact")
+    top = index.search(found.queries, 7, exclude=found.exclude)
+    assert_same_top(top, oracle.search(found.queries, 7, exclude=found.exclude))
+
+
+@both
+def test_one_that_wants_everything_takes_no_room_for_all(
+    engine: type[PackedIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: all others with many hits were asked again one by one, with room for a catalogue."""
+    found = case(12, "sign", "float32", n_items=9_000, n_queries=20, dim=16, share="none")
+    index = engine(found.items)
+    thresholds = index.search(found.queries, 300).scores[:, -1].copy()
+    thresholds[4] = -np.inf
+    expected = open_index(found.items, "exact").search_threshold(found.queries, thresholds)
+    calls: list[tuple[int, int]] = []
+    before = index._hits
+
+    def counted(queries: Any, floors: Any, exclude: Any, rows: Any, places: int) -> Any:
+        calls.append((len(queries), places))
+        return before(queries, floors, exclude, rows, places)
+
+    monkeypatch.setattr(index, "_hits", counted)
+    assert_same_hits(index.search_threshold(found.queries, thresholds), expected)
+    assert [n for n, _ in calls] == [20, 19, 1]
+    assert calls[1][1] < 600
+    assert calls[2][1] == 9_000

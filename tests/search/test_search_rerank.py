@@ -88,7 +88,10 @@ def test_two_stages_asked_like_one(tmp_path: Path) -> None:
     alone = floats.search(queries, 7, exclude=exclude)
     assert whole.positions.tolist() == alone.positions.tolist()
     # The mapped floats were read where they were needed, not decoded whole.
-    assert "_items" not in vars(load_index(tmp_path / "floats"))
+    fresh = load_index(tmp_path / "floats")
+    TwoStage(signs, fresh, 40).search(queries, 5)
+    assert "_items" not in vars(fresh)
+    assert "_items" in vars(floats)  # the second alone was asked, above
 
 
 def test_two_stages_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from search_cases import KINDS, assert_same_hits, assert_same_top, case
 
 from hashrec.codes import TransformCodes
 from hashrec.errors import ModelError, OutputError, RecipeError
-from hashrec.search import ENGINES, IvfIndex, load_index, open_index, save_index
+from hashrec.folder import _digest_of
+from hashrec.search import IvfIndex, fast, ivf, load_index, open_index, save_index
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -51,7 +53,7 @@ def test_inverted_lists(tmp_path: Path) -> None:
     expected = index.search(found.queries, 9, exclude=found.exclude)
     assert_same_top(again.search(found.queries, 9, exclude=found.exclude), expected)
     assert load_index(tmp_path / "index", "ivf").name == "ivf"
-    with pytest.raises(RecipeError, match="holds inverted lists; expected engine auto or ivf; got"):
+    with pytest.raises(RecipeError, match="holds inverted lists; expected auto or an engine"):
         load_index(tmp_path / "index", "fast")
 
 
@@ -138,11 +140,65 @@ def test_another_process_gives_the_same(folder: Path) -> None:
 
 
 def test_any_engine_over_flat_codes(folder: Path) -> None:
+    """Or a refusal that does not call a good folder damaged."""
     found = case(5, "sign", "float32", n_items=40, n_queries=2, dim=16)
-    save_index(open_index(found.items), folder.parent / "flat")
-    for name in ENGINES:
-        if name == "dense":
-            with pytest.raises(ModelError, match="matrix products need float codes"):
-                load_index(folder.parent / "flat", name)
-        else:
-            assert load_index(folder.parent / "flat", name).name == name
+    flat = folder.parent / "flat"
+    save_index(open_index(found.items), flat)
+    for name in ("auto", "exact", "fast", "scan"):
+        assert load_index(flat, name).name == (open_index(found.items, name).name)
+    with pytest.raises(ValueError, match="matrix products need float codes"):
+        load_index(flat, "dense")
+    with pytest.raises(
+        RecipeError, match="holds flat codes; expected auto or an engine .* got ivf"
+    ):
+        load_index(flat, "ivf")
+    with pytest.raises(RecipeError, match="unknown engine 'faiss'"):
+        load_index(flat, "faiss")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lists": {"probes": 0}},
+        {"lists": {"probes": "8"}},
+        {"lists": {"probes": None}},
+        {"codes": {"rotation": {"kind": "zzz", "dim": 16, "seed": 0}}},
+        {"codes": {"rotation": {"kind": "orthogonal", "dim": 16, "seed": "x"}}},
+        {"codes": {"rotation": {"kind": "orthogonal", "dim": 16, "seed": -1}}},
+        {"codes": {"bits": 3}},
+        {"items": 299},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_makes_no_sense(change: dict[str, Any], folder: Path) -> None:
+    """Its checksum is right: somebody wrote it so."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for part, value in change.items():
+        manifest[part] = {**manifest[part], **value} if isinstance(value, dict) else value
+    manifest["checksum"] = _digest_of(manifest)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="the index is damaged; expected parts as the format"):
+        load_index(folder)
+
+
+def test_an_order_that_names_others_is_refused(tmp_path: Path) -> None:
+    """Bug: a search read where no item is."""
+    found = case(4, "sign", "float32", n_items=50, n_queries=2, dim=8)
+    index = IvfIndex(found.items, 5)
+    index.lists.order[7] = 2**31 - 1
+    save_index(index, tmp_path / "index")
+    with pytest.raises(ModelError, match="the order of 50 items names others"):
+        load_index(tmp_path / "index", verify=True)
+
+
+def test_a_mapped_index_needs_no_kernels_of_its_own(tmp_path: Path) -> None:
+    """Read-only arrays would be compiled for once more."""
+    found = case(6, "sign", "float32", n_items=300, n_queries=2, dim=16)
+    index = IvfIndex(found.items, 10)
+    index.search(found.queries, 3)
+    save_index(index, tmp_path / "index")
+    kernels = (ivf._scan_lists, fast._scan_tiles)
+    before = [len(one.signatures) for one in kernels]  # type: ignore[attr-defined]
+    load_index(tmp_path / "index").search(found.queries, 3)
+    assert [len(one.signatures) for one in kernels] == before  # type: ignore[attr-defined]

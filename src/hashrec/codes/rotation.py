@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,12 @@ class Rotation:
     seed: int
 
     n_bytes: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(RotationKind):
+            raise ValueError(f"no rotation is called {self.kind!r}")
+        if not (isinstance(self.seed, int | np.integer) and self.seed >= 0):
+            raise ValueError(f"a seed is a whole number from 0 on, not {self.seed!r}")
 
     @property
     def source_dim(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from hashrec.errors import UsageError
 from hashrec.progress import SILENT, Progress
 from hashrec.search.results import Hits, TopK
 
-__all__ = ["Index", "Rows", "Scores"]
+__all__ = ["Index", "Rows", "Scores", "require_count"]
 
 Scores = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int32]
@@ -22,6 +23,8 @@ Rows = npt.NDArray[np.int32]
 # Working memory of one block of queries. Large enough that blocks cost nothing, small enough to
 # go unnoticed beside the index.
 _BLOCK_BYTES = 64 << 20
+# Positions are int32.
+_MOST_ITEMS = 2**31 - 1
 
 
 class Index(ABC):
@@ -39,6 +42,12 @@ class Index(ABC):
     _block_bytes: ClassVar[int] = _BLOCK_BYTES
 
     def __init__(self, codes: Codes) -> None:
+        if len(codes) > _MOST_ITEMS or codes.dim < 1:
+            raise UsageError(
+                "these codes cannot be searched",
+                expected=f"at most {_MOST_ITEMS} items of at least 1 dimension",
+                got=f"{len(codes)} of {codes.dim}",
+            )
         self.codes = codes
 
     def search(
@@ -62,8 +71,7 @@ class Index(ABC):
 
         Raises UsageError for k < 1, vectors that hold NaN or infinity, or shapes that do not meet.
         """
-        if k < 1:
-            raise UsageError("k is too small", expected="at least 1", got=str(k))
+        require_count(k, "k")
         asked = self._queries(queries)
         seen, rows = self._checked(asked, exclude), self._allowed(allow)
         width = min(k, len(self.codes))
@@ -92,8 +100,8 @@ class Index(ABC):
         that a search returned, given back as threshold, finds that item again. With `limit` only
         the best so many are listed, in so much memory; `totals` counts all.
         """
-        if limit is not None and limit < 1:
-            raise UsageError("limit is too small", expected="at least 1", got=str(limit))
+        if limit is not None:
+            require_count(limit, "limit")
         asked = self._queries(queries)
         seen, rows = self._checked(asked, exclude), self._allowed(allow)
         wanted = self._thresholds(threshold, len(asked))
@@ -133,6 +141,7 @@ class Index(ABC):
             own = Rotation("none", dim, 0)
             return bring(FloatCodes().quantise(vectors, own), self.codes.rotation)
         _require_finite(queries.scales if queries.packed else queries.data)
+        _require_scales(queries, "queries")
         return queries
 
     def _allowed(self, allow: npt.ArrayLike | None) -> Rows | None:
@@ -162,7 +171,14 @@ class Index(ABC):
             raise UsageError("threshold is not a number", expected="a number", got="NaN")
         return np.broadcast_to(given, (n,))
 
+    @cached_property
+    def _sound(self) -> bool:
+        """Looked at when first searched: opening a mapped file reads nothing."""
+        _require_scales(self.codes, "items")
+        return True
+
     def _checked(self, queries: Codes, rows: Any) -> Csr:
+        assert self._sound
         if queries.dim != self.codes.dim:
             raise UsageError(
                 "queries and items differ in dimension",
@@ -171,10 +187,13 @@ class Index(ABC):
             )
         if rows is None:
             return Csr.empty(len(queries), len(self.codes))
-        lists = rows if isinstance(rows, Csr) else Csr.of(rows)
+        try:
+            lists = rows if isinstance(rows, Csr) else Csr.of(rows)
+        except TypeError as fault:
+            raise UsageError("these are no rows of items", got=str(fault)) from fault
         if (lists.n_rows, lists.n_columns) != (len(queries), len(self.codes)):
             raise UsageError(
-                "rows of items do not match queries and items",
+                "exclude, or pairs, do not match queries and items",
                 expected=f"{len(queries)} x {len(self.codes)}",
                 got=f"{lists.n_rows} x {lists.n_columns}",
             )
@@ -201,6 +220,24 @@ class Index(ABC):
     def _score(self, queries: Codes, pairs: Csr) -> Scores: ...
 
 
+def require_count(number: object, name: str) -> None:
+    """Raises UsageError for what is no whole number from 1 on."""
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    if not whole or number < 1:  # type: ignore[operator]
+        problem = f"{name} is too small" if whole else f"{name} is no number of items"
+        raise UsageError(problem, expected="at least 1", got=repr(number))
+
+
 def _require_finite(numbers: npt.NDArray[Any] | None) -> None:
     if numbers is not None and not np.isfinite(numbers).all():
         raise UsageError("queries hold NaN or infinity", expected="finite numbers")
+
+
+def _require_scales(codes: Codes, whose: str) -> None:
+    """Bounds stand on scales that are no less than zero."""
+    if codes.scales is None or not len(codes.scales):
+        return
+    if not (codes.scales.min() >= 0 and codes.scales.max() < np.inf):
+        raise UsageError(
+            f"scales of {whose} are no lengths", expected="finite numbers, none negative"
+        )

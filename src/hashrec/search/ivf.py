@@ -23,13 +23,14 @@ from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.kernels import for_kernels, parallel_kernel
 from hashrec.search.fast import FastIndex
-from hashrec.search.index import Rows, Scores
+from hashrec.search.index import Rows, Scores, require_count
 from hashrec.search.lists import centres_of, cluster
-from hashrec.search.lookup import LANES, survey_one
-from hashrec.search.packed import PackedIndex, last_of, place_in_sample, require_packed
+from hashrec.search.lookup import LANES, MOST_ROW_BYTES, survey_one
+from hashrec.search.packed import PackedIndex, Work, place_in_sample, require_packed
 from hashrec.search.popcount import popcount
 from hashrec.search.query import FixedQueries
 from hashrec.search.results import TopK
+from hashrec.search.scan import ScanIndex
 from hashrec.search.selection import Selection
 from hashrec.search.settle import settle
 from hashrec.search.tables import SmallTables, lowered
@@ -70,7 +71,7 @@ class Lists:
         return cls(sorted_codes, order, offsets, IntCodes(bits=8, clip="max").quantise(means, own))
 
     def require_whole(self) -> None:
-        """Raises ValueError where parts do not fit each other; reads no more than the offsets."""
+        """Raises ValueError where parts do not fit each other."""
         n, n_lists = len(self.codes), len(self.centres)
         if self.order.shape != (n,) or self.order.dtype != np.int32:
             raise ValueError(f"the order of {n} items is {self.order.shape} {self.order.dtype}")
@@ -78,6 +79,8 @@ class Lists:
             raise ValueError(f"{n_lists} lists have offsets of {self.offsets.shape}")
         if self.offsets[0] != 0 or self.offsets[-1] != n or (np.diff(self.offsets) < 0).any():
             raise ValueError(f"offsets of lists do not rise from 0 to {n}")
+        if n and not 0 <= self.order.min() <= self.order.max() < n:
+            raise ValueError(f"the order of {n} items names others")
         if self.centres.dim != self.codes.dim:
             raise ValueError(f"centres of {self.centres.dim} dimensions, not {self.codes.dim}")
 
@@ -118,45 +121,56 @@ class IvfIndex(PackedIndex):
         require_packed(codes, self.name)
         if not isinstance(lists, Lists):
             lists = Lists.of(codes, self._labels(codes, lists, seed))
+        lists.require_whole()
+        if len(lists.codes) != len(codes):
+            raise UsageError(
+                "lists hold other items", expected=str(len(codes)), got=str(len(lists.codes))
+            )
         super().__init__(lists.codes)
         self.lists = lists
-        self._order = for_kernels(lists.order)
-        self._coarse = FastIndex(lists.centres)
+        self._order, self._offsets = for_kernels(lists.order), for_kernels(lists.offsets)
+        wide = lists.centres.data.shape[1] > MOST_ROW_BYTES
+        self._coarse = (ScanIndex if wide else FastIndex)(lists.centres)
         self._probe(probes)
 
     @staticmethod
     def _labels(codes: Codes, lists: Any, seed: int) -> npt.NDArray[Any]:
         if lists is None:
             lists = max(1, min(_MOST_LISTS, round(4 * len(codes) ** 0.5)))
-        if isinstance(lists, int):
-            if lists < 1:
-                raise UsageError("lists are too few", expected="at least 1", got=str(lists))
+        if np.ndim(lists) == 0:
+            require_count(lists, "lists")
             return cluster(codes, min(lists, len(codes)), seed) if len(codes) else np.zeros(0, int)
         labels = np.asarray(lists)
-        if labels.shape != (len(codes),):
+        if labels.shape != (len(codes),) or labels.dtype.kind not in "iu":
             raise UsageError(
-                "labels do not match items", expected=f"({len(codes)},)", got=str(labels.shape)
+                "labels do not match items",
+                expected=f"({len(codes)},) integers",
+                got=f"{labels.shape} {labels.dtype}",
             )
         return labels
 
     def _probe(self, probes: int) -> None:
-        if probes < 1:
-            raise UsageError("probes are too few", expected="at least 1", got=str(probes))
+        require_count(probes, "probes")
         self.probes = probes
 
     def with_probes(self, probes: int) -> IvfIndex:
         """The same lists with another dial."""
         other = copy(self)
+        other.work = Work()
         other._probe(probes)
         return other
 
-    def ranked(self, queries: Codes) -> npt.NDArray[np.int32]:
+    def ranked(self, queries: Codes | npt.ArrayLike) -> npt.NDArray[np.int32]:
         """(n, lists) int32, all lists in the order in which each query would probe them."""
-        return self._coarse.search(queries, len(self.lists.centres)).positions
+        return self._coarse.search(self._queries(queries), len(self.lists.centres)).positions
 
-    def recall(self, queries: Codes, found: TopK) -> npt.NDArray[np.float64]:
+    def recall(self, queries: Codes | npt.ArrayLike, found: TopK) -> npt.NDArray[np.float64]:
         """(lists,) the share of what an exact search `found` that 1, 2, ... probes would find."""
         n_lists, ranked = len(self.lists.centres), self.ranked(queries)
+        if len(ranked) != len(found):
+            raise UsageError(
+                "what was found is of other queries", expected=str(len(ranked)), got=str(len(found))
+            )
         place = np.empty_like(ranked)
         np.put_along_axis(place, ranked, np.arange(n_lists, dtype=np.int32)[None], axis=1)
         filled = np.arange(found.positions.shape[1]) < found.counts[:, None]
@@ -195,7 +209,7 @@ class IvfIndex(PackedIndex):
         self.work.checked += self._scan_blocks(
             asked, exclude, self._none_forbidden, heaps, BLOCK, _SAMPLED * BLOCK
         )
-        return last_of(heaps.top())
+        return heaps.top().scores[:, -1]
 
     def _splits(self, n: int, rows: Rows | None) -> int:
         """Lists are shared out only where there are fewer queries than threads can take."""
@@ -230,7 +244,7 @@ class IvfIndex(PackedIndex):
         checked = np.zeros(selection.counts.shape, np.int64)
         tables = asked.tables
         _scan_lists(
-            self._data, self._scales, self._order, self.lists.offsets, asked.lists, allowed, most,
+            self._data, self._scales, self._order, self._offsets, asked.lists, allowed, most,
             step, tables.entries, tables.starts, tables.units, asked.weights, asked.bases,
             asked.scales, checked, *selection.into(exclude),
         )  # fmt: skip

@@ -26,7 +26,7 @@ from hashrec.search.results import Hits, TopK
 from hashrec.search.selection import Selection
 from hashrec.search.weights import bit_weights, sum_bits
 
-__all__ = ["PackedIndex", "Work", "last_of", "place_in_sample", "require_packed"]
+__all__ = ["PackedIndex", "Work", "place_in_sample", "require_packed"]
 
 # Ranges of items a thread, so that none waits long for the last.
 _RANGES = 4
@@ -68,10 +68,23 @@ def place_in_sample(k: int, sampled: int) -> int:
     return int(np.ceil(share + 2 * np.sqrt(share) + 2))
 
 
-def last_of(best: TopK) -> Scores:
-    """(n,) float32, the score of the last place, or -inf where it is not filled."""
-    filled = best.counts == best.positions.shape[1]
-    return np.where(filled, best.scores[:, -1], np.float32(-np.inf))
+def first_places(k: int, exclude: Csr, n_items: int, rows: Rows | None) -> TopK:
+    """What queries find that score everything zero: the first k that are eligible, and ties."""
+    n = exclude.n_rows
+    positions, scores = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
+    counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for query in range(n):
+        seen = exclude.row(query)
+        if rows is None:
+            first = np.arange(min(n_items, k + len(seen)), dtype=np.int32)
+            eligible = n_items - len(seen)
+        else:
+            first = rows[: k + len(seen)]
+            eligible = len(rows) - int(np.isin(seen, rows, assume_unique=True).sum())
+        listed = first[~np.isin(first, seen, assume_unique=True)][:k]
+        counts[query], ties[query] = len(listed), eligible - len(listed) if len(listed) else 0
+        positions[query, : len(listed)], scores[query, : len(listed)] = listed, 0
+    return TopK(positions, scores, counts, ties)
 
 
 def require_packed(codes: Codes, engine: str) -> None:
@@ -113,7 +126,25 @@ class PackedIndex(Index):
         """
 
     def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
-        asked = self._ask(queries, FixedQueries.of(queries, self.codes))
+        fixed = FixedQueries.of(queries, self.codes)
+        silent = ~(fixed.values.any(axis=1) | (fixed.bases != 0))
+        if not silent.any() or not self.exact:
+            return self._search_all(queries, fixed, k, exclude, rows)
+        # Who says nothing scores everything zero: no scan could say more.
+        zero, rest = np.flatnonzero(silent), np.flatnonzero(~silent)
+        found = first_places(k, exclude.take(zero), len(self.codes), rows)
+        if not len(rest):
+            return found
+        few = queries.take(rest)
+        others = self._search_all(
+            few, FixedQueries.of(few, self.codes), k, exclude.take(rest), rows
+        )
+        return TopK.join([found, others], k).take(np.argsort(np.concatenate([zero, rest])))
+
+    def _search_all(
+        self, queries: Codes, fixed: FixedQueries, k: int, exclude: Csr, rows: Rows | None
+    ) -> TopK:
+        asked = self._ask(queries, fixed)
         floors = self._guess(asked, len(queries), k, exclude, rows)
         top = self._select(
             asked, Selection.empty(floors, self._splits(len(floors), rows), k), exclude, rows
@@ -135,15 +166,21 @@ class PackedIndex(Index):
         self, queries: Codes, thresholds: Scores, exclude: Csr, rows: Rows | None, limit: int | None
     ) -> Hits:
         hits = self._hits(queries, thresholds, exclude, rows, limit or _PLACES)
-        wide = np.flatnonzero(hits.totals > _PLACES)
-        if limit or not len(wide):
+        if limit or not (hits.totals > _PLACES).any():
             return hits
-        narrow = np.flatnonzero(hits.totals <= _PLACES)
-        parts, places = [hits.take(narrow)], int(hits.totals.max())
-        for few in np.array_split(wide, -(-len(wide) // self._most_queries(places, rows))):
-            seen = exclude.take(few)
-            parts.append(self._hits(queries.take(few), thresholds[few], seen, rows, places))
-        return Hits.join(parts).take(np.argsort(np.concatenate([narrow, wide])))
+        done = np.flatnonzero(hits.totals <= _PLACES)
+        order, parts = [done], [hits.take(done)]
+        # With others of their kind, or one who wants everything would take room for all.
+        size = np.ceil(np.log2(np.maximum(hits.totals, _PLACES))).astype(np.int64)
+        for kind in np.unique(size[hits.totals > _PLACES]):
+            alike = np.flatnonzero((size == kind) & (hits.totals > _PLACES))
+            places = int(hits.totals[alike].max())
+            pieces = -(-len(alike) // self._most_queries(places, len(alike), rows))
+            for few in np.array_split(alike, pieces):
+                seen = exclude.take(few)
+                parts.append(self._hits(queries.take(few), thresholds[few], seen, rows, places))
+                order.append(few)
+        return Hits.join(parts).take(np.argsort(np.concatenate(order)))
 
     def _score(self, queries: Codes, pairs: Csr) -> Scores:
         return self._score_rows(queries, pairs.offsets, pairs.indices)
@@ -184,7 +221,7 @@ class PackedIndex(Index):
         floors = self._guess(asked, n, place, exclude, sample)
         ranges = min(numba.get_num_threads(), self._splits(n, sample))
         heaps = Selection.empty(floors, ranges, place)
-        return last_of(self._select(asked, heaps, exclude, sample).top())
+        return self._select(asked, heaps, exclude, sample).top().scores[:, -1]
 
     @cached_property
     def _sample(self) -> Rows:
@@ -205,12 +242,16 @@ class PackedIndex(Index):
         length = len(self.codes) if rows is None else len(rows)
         return max(1, min(_RANGES * int(numba.get_num_threads()), length // _RANGE_ITEMS))
 
-    def _most_queries(self, places: int, rows: Rows | None) -> int:
-        heaps = 8 * max(places, 1) * self._splits(_QUERIES, rows)
-        return max(1, min(_QUERIES, _HEAP_BYTES // heaps))
+    def _most_queries(self, places: int, n: int, rows: Rows | None) -> int:
+        """How many of n queries have room for so many places each."""
+        for size in (min(n, _QUERIES), 1):
+            heaps = 8 * max(places, 1) * self._splits(size, rows)
+            if size * heaps <= _HEAP_BYTES:
+                return max(size, 1)
+        return max(1, _HEAP_BYTES // heaps)
 
     def _blocks(self, n_queries: int, places: int | None) -> list[slice]:
-        size = self._most_queries(_PLACES if places is None else places, None)
+        size = self._most_queries(_PLACES if places is None else places, n_queries, None)
         return [slice(a, min(a + size, n_queries)) for a in range(0, n_queries, size)]
 
 

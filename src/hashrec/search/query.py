@@ -29,7 +29,8 @@ class FixedQueries:
     Attributes:
         values: (n, dim) int32; no base + sum of values * levels leaves int32.
         bases: (n,) int32, what an item's decoder adds to every sum of a query.
-        scales: (n,) float64; the score is scale * item scale * (base + sum), rounded to float32.
+        scales: (n,) float64, at least 0; the score is scale * item scale * (base + sum), rounded to
+        float32.
     """
 
     values: npt.NDArray[np.int32]
@@ -50,13 +51,15 @@ class FixedQueries:
         largest_level = 2**items.bits - 1
         if integral(queries, items):
             _require_room(queries.dim * largest_level * (2**queries.bits - 1), queries, items.bits)
-            values = queries.levels().astype(np.int32)
             scales = np.ones(len(queries)) if queries.scales is None else queries.scales
-            return cls(
-                values, np.zeros(len(queries), np.int32),
-                scales.astype(np.float64) * (_gain(queries) * _gain(items)),
-            )  # fmt: skip
-        exact, bases = queries.decode().astype(np.float64), np.zeros(len(queries))
+            gain = _gain(queries) * _gain(items)
+            values = queries.levels().astype(np.int32) * np.int32(-1 if gain < 0 else 1)
+            none = np.zeros(len(queries), np.int32)
+            return cls(values, none, scales.astype(np.float64) * abs(gain))
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact, bases = queries.decode().astype(np.float64), np.zeros(len(queries))
+        if not np.isfinite(exact).all():
+            raise UsageError("queries are so long that they overflow float32")
         if items.decoder is not None:
             for dimension, offset in enumerate(items.decoder.offset):  # in this order, always
                 bases += exact[:, dimension] * np.float64(offset)

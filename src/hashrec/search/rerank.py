@@ -12,7 +12,7 @@ from hashrec.codes import Codes
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.progress import SILENT, Progress
-from hashrec.search.index import Index
+from hashrec.search.index import Index, require_count
 from hashrec.search.results import TopK
 
 __all__ = ["TwoStage", "rerank"]
@@ -34,8 +34,7 @@ class TwoStage:
                 expected=f"{len(self.first.codes)} in both",
                 got=str(len(self.second.codes)),
             )
-        if self.depth < 1:
-            raise UsageError("depth is too small", expected="at least 1", got=str(self.depth))
+        require_count(self.depth, "depth")
 
     def search(
         self,
@@ -46,9 +45,13 @@ class TwoStage:
         allow: npt.ArrayLike | None = None,
         progress: Progress = SILENT,
     ) -> TopK:
-        """As `Index.search`, of max(k, depth) candidates. `queries`: vectors, or codes for each
-        stage."""
-        one, other = queries if isinstance(queries, tuple) else (queries, queries)
+        """As `Index.search`, of max(k, depth) candidates; `ties` counts none. `queries`: vectors,
+        or a pair of codes, for each stage its own."""
+        require_count(k, "k")
+        one: Any = queries
+        other: Any = queries
+        if isinstance(queries, tuple) and all(isinstance(stage, Codes) for stage in queries):
+            one, other = queries
         found = self.first.search(
             one, max(k, self.depth), exclude=exclude, allow=allow, progress=progress
         )

@@ -42,6 +42,10 @@ class TopK:
             np.concatenate([part.ties for part in parts]),
         )
 
+    def take(self, rows: npt.NDArray[np.int64]) -> TopK:
+        """The named rows, in the order named."""
+        return TopK(self.positions[rows], self.scores[rows], self.counts[rows], self.ties[rows])
+
     def put(self, rows: npt.NDArray[np.int64], other: TopK) -> None:
         """Replaces the named rows, in place."""
         self.positions[rows], self.scores[rows] = other.positions, other.scores

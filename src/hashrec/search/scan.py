@@ -56,7 +56,7 @@ class ScanIndex(PackedIndex):
     def _ask(self, queries: Codes, fixed: FixedQueries) -> _Asked:
         weights, bases = bit_weights(fixed, self.codes)
         bits = self.codes.bits == queries.bits == 1 and integral(queries, self.codes)
-        return _Asked(weights, bases, words_of(queries) if bits else None, fixed.scales)
+        return _Asked(weights, bases, words_of(fixed.values) if bits else None, fixed.scales)
 
     def _scan(
         self,
@@ -86,10 +86,10 @@ class ScanIndex(PackedIndex):
         return 0
 
 
-def words_of(codes: Codes) -> npt.NDArray[np.uint64]:
-    """(n, words) uint64: one-bit rows padded with zeros to whole words."""
-    data = np.asarray(codes.data, np.uint8)
-    return np.pad(data, ((0, 0), (0, -data.shape[1] % 8))).view(np.uint64)
+def words_of(signs: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    """(n, words) uint64: a one where a sign is positive, zeros up to a whole word."""
+    bits = np.packbits(signs > 0, axis=1, bitorder="little")
+    return np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
 
 
 @inner_kernel
@@ -170,9 +170,8 @@ def _scan_words(  # type: ignore[no-untyped-def]
             count = min(_STRETCH, bounds[split + 1] - first)
             for word in range(n_words):
                 gather(data, rows, first, count, 8 * word, columns[word])
-            if data.shape[1] % 8:  # what follows a row's end is none of its bits
-                kept = np.uint64(8 * (data.shape[1] % 8))
-                columns[n_words - 1] &= (np.uint64(1) << kept) - np.uint64(1)
+            if dim % 64:  # what follows the last dimension is none
+                columns[n_words - 1] &= (np.uint64(1) << np.uint64(dim % 64)) - np.uint64(1)
             gather_scales(item_scales, rows, first, count, scales)
             for query in range(n):
                 for block in range(0, count, BLOCK):

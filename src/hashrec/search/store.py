@@ -9,10 +9,11 @@ processes share what they read.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from hashrec.codes import arrays_of, codes_from, describe
-from hashrec.errors import RecipeError
-from hashrec.folder import Kind, map_arrays, write_arrays
+from hashrec.codes import Codes, arrays_of, codes_from, describe
+from hashrec.errors import RecipeError, UsageError
+from hashrec.folder import Arrays, Kind, map_arrays, write_arrays
 from hashrec.search.engines import open_index
 from hashrec.search.index import Index
 from hashrec.search.ivf import IvfIndex, Lists
@@ -32,11 +33,13 @@ _INDEX = Kind(
 
 def save_index(index: Index, path: str | Path) -> dict[str, int]:
     """Writes the folder whole or not at all; returns the bytes of each file. Raises OutputError."""
-    header = {"codes": describe(index.codes), "items": len(index.codes)}
+    header: dict[str, Any] = {
+        "codes": describe(index.codes), "items": len(index.codes), "lists": None
+    }  # fmt: skip
     arrays = arrays_of("items", index.codes)
     if isinstance(index, IvfIndex):
         lists = index.lists
-        header |= {"lists": describe(lists.centres), "probes": index.probes}
+        header["lists"] = {"centres": describe(lists.centres), "probes": index.probes}
         arrays |= arrays_of("centres", lists.centres)
         arrays |= {"order": lists.order, "offsets": lists.offsets}
     return _INDEX.write(path, header, {_FILE: lambda place: write_arrays(place, arrays)})
@@ -48,7 +51,8 @@ def load_index(path: str | Path, engine: str = "auto", *, verify: bool = False) 
     Args:
         engine: of flat codes, as for `open_index`. A folder of inverted lists is `ivf`.
 
-    Raises ModelError where the folder is foreign, cut short or damaged.
+    Raises ModelError where the folder is foreign, cut short or damaged, RecipeError or ValueError
+    for an engine that does not read what it holds.
     """
     folder = Path(path)
     header, _ = _INDEX.open(folder, verify=verify)
@@ -57,16 +61,18 @@ def load_index(path: str | Path, engine: str = "auto", *, verify: bool = False) 
         codes = codes_from("items", header["codes"], arrays)
         if len(codes) != header["items"]:
             raise ValueError(f"{header['items']} items in the manifest, {len(codes)} codes")
-        if "lists" not in header:
-            return open_index(codes, engine)
-        order, offsets = arrays["order"], arrays["offsets"]
-        lists = Lists(codes, order, offsets, codes_from("centres", header["lists"], arrays))
-        lists.require_whole()
-    except (KeyError, TypeError, ValueError) as fault:
+        index = _inverted(codes, header["lists"], arrays) if header["lists"] else None
+    except (KeyError, TypeError, ValueError, UsageError) as fault:
         raise _INDEX.ill_formed(folder, fault) from fault
-    if engine not in ("auto", IvfIndex.name):
+    if (engine == IvfIndex.name) != (index is not None) and engine != "auto":
+        holds = "inverted lists" if index is not None else "flat codes"
         raise RecipeError(
-            f"{folder} holds inverted lists", expected="engine auto or ivf", got=engine,
-            fix="save an index of flat codes for other engines",
-        )  # fmt: skip
-    return IvfIndex(codes, lists, probes=header["probes"])
+            f"{folder} holds {holds}", expected="auto or an engine that reads them", got=engine
+        )
+    return open_index(codes, engine) if index is None else index
+
+
+def _inverted(codes: Codes, described: dict[str, Any], arrays: Arrays) -> IvfIndex:
+    centres = codes_from("centres", described["centres"], arrays)
+    lists = Lists(codes, arrays["order"], arrays["offsets"], centres)
+    return IvfIndex(codes, lists, probes=described["probes"])

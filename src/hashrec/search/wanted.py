@@ -31,12 +31,16 @@ def find_threshold(
 
     Raises UsageError for an average that is not above zero, and where there are no queries.
     """
-    if not average > 0:
-        raise UsageError("average is too small", expected="above 0", got=str(average))
+    if not 0 < average < math.inf:
+        raise UsageError("average is no number of items", expected="above 0", got=str(average))
+    if average > len(index.codes):
+        return -math.inf
     top = index.search(queries, max(1, math.ceil(2 * average)), exclude=exclude, allow=allow)
     if not len(top):
         raise UsageError("there are no queries to find a threshold for")
     wanted = math.ceil(average * len(top))
+    if (wanted - 1) / len(top) >= average:  # the product was rounded up
+        wanted -= 1
     listed = top.scores[top.scores > -np.inf]
     # The listed are some of all pairs, so their wanted-th score is not above that of all.
     low = _nth_largest(listed, wanted)
