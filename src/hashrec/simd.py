@@ -1,5 +1,4 @@
-"""Vector instructions for the few loops that compilers do not find: what there is, and how to say
-it.
+"""Vector instructions for the few loops that compilers do not find, and what there is of them.
 
 Loops written here are in LLVM's own terms, inside `numba.extending.intrinsic` functions; LLVM
 splits or widens the vectors to what the processor has. Where an instruction has no such terms (a

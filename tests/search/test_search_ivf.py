@@ -101,6 +101,7 @@ def test_one_query_on_many_threads_is_the_batch() -> None:
     items, queries, _ = grouped(4_000, 40, 4, noise=1.0)
     index = IvfIndex(items, 40, probes=12)
     together = index.search(queries, 30)
+    assert index._splits(1, None) > 1 == index._splits(9_999, None)
     for row in range(9):
         alone = index.search(queries.take(np.array([row])), 30)
         assert alone.positions[0].tolist() == together.positions[row].tolist()

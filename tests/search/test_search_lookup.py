@@ -16,7 +16,7 @@ from hashrec.codes import Codes, Rotation
 from hashrec.search.lookup import LANES, MOST_ROW_BYTES, survey, survey_one, top_of
 from hashrec.search.query import FixedQueries
 from hashrec.search.tables import SmallTables, lowered
-from hashrec.search.tiles import BLOCK, CHUNK_BYTES, chunks_of, fill, nibble_of
+from hashrec.search.tiles import BLOCK, CHUNK_BYTES, chunks_of, fill, gather, nibble_of
 from hashrec.search.weights import bit_weights, sum_bits
 from hashrec.simd import instruction_set
 
@@ -96,6 +96,26 @@ def test_survey_with_other_instructions(wanted: str) -> None:
         text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 12, 17])
+def test_nothing_is_read_beyond_the_last_row(width: int) -> None:
+    """What stands behind the array is not ours; read, it would show."""
+    room = np.full((10, width), 255, np.uint8)
+    data = room[:6]
+    data[:] = np.random.default_rng(0).integers(0, 256, data.shape)
+    column, read = np.zeros(6, np.uint64), numba.njit(lambda *given: gather(*given))
+    for rows in (np.zeros(0, np.int32), np.array([5, 0, 5, 3, 1, 5], np.int32)):
+        for byte in range(0, width, 8):
+            read(data, rows, 0, 6, byte, column)
+            for place in range(6):
+                row = int(rows[place]) if len(rows) else place
+                mine = data.reshape(-1)[row * width + byte :][:8].tobytes().ljust(8, b"\0")
+                ends = (row + 1) * width - byte - row * width
+                wanted, found = mine[: min(8, ends)], column[place].tobytes()
+                assert found[: len(wanted)] == wanted
+                if row == 5:
+                    assert found[len(wanted) :] == bytes(8 - len(wanted))
 
 
 def test_largest_entries() -> None:

@@ -220,6 +220,8 @@ began = time.perf_counter()
 index = load_index(sys.argv[1])
 opened = time.perf_counter() - began
 index.search(np.ones((1, index.codes.dim), np.float32), 10)
+print(opened, flush=True)
+sys.stdin.readline()
 shared = private = 0
 inside = False
 for line in open("/proc/self/smaps"):
@@ -230,9 +232,18 @@ for line in open("/proc/self/smaps"):
         private += int(words[1])
     elif inside and words[0] in ("Shared_Clean:", "Shared_Dirty:"):
         shared += int(words[1])
-print(json.dumps({"open_s": opened, "private_kb": private, "shared_kb": shared}), flush=True)
+print(json.dumps({"private_kb": private, "shared_kb": shared}), flush=True)
 sys.stdin.readline()
 """
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, int]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    found: dict[str, int] = json.loads(process.stdout.readline())
+    return found
 
 
 def opening(size: Size, *, seed: int, repeats: int, **_more: Any) -> list[Row]:
@@ -253,10 +264,10 @@ def opening(size: Size, *, seed: int, repeats: int, **_more: Any) -> list[Row]:
             )
             for _ in range(2)
         ]  # fmt: skip
-        told = []
-        for process in running:
+        for process in running:  # both have read all of it before either is measured
             assert process.stdout is not None
-            told.append(json.loads(process.stdout.readline()))
+            process.stdout.readline()
+        told = [_answer(process) for process in running]
         for process in running:
             process.communicate("\n")
     last = told[-1]

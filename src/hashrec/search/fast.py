@@ -1,5 +1,4 @@
-"""Exact search at the speed of a coarse one: bounds by small tables, exact scores for what they let
-by.
+"""Exact search at the speed of a coarse one: bounds for all, exact scores for what they let by.
 
 Small tables (`tables.py`) give every score an upper bound, many at once (`lookup.py`). An item
 whose bound stays below a query's bar cannot be in its result and is not looked at again; all others

@@ -2,8 +2,7 @@
 
 At most k (score, position) pairs; once there are k, a heap with the worst at its root. Worse means
 a lower score, or the same score and a higher position. Whatever does not stay is counted if its
-score equals the worst
-that did: that number is what makes metrics exact under ties.
+score equals the worst that did: that number is what makes metrics exact under ties.
 """
 
 from __future__ import annotations

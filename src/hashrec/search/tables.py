@@ -91,9 +91,8 @@ def lowered(bar, unit, scale):  # type: ignore[no-untyped-def]
 
     A score is fl32(sum * scale * item scale), and sum <= unit (start + entries). So with b the
     least number that rounds to `bar`, the bound is at least b / (unit scale). The margins are for
-    the
-    roundings: of the score, of the product in float64, and of the float32 product that is
-    compared, which may also underflow.
+    the roundings: of the score, of the product in float64, and of the float32 product that is
+    compared, which may also underflow. `scale` is not negative.
     """
     if scale == 0 or bar == -np.inf:
         return np.float32(-np.inf)  # every score is zero, or none is too low
