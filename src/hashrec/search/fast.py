@@ -28,15 +28,30 @@ from hashrec.search.tables import SmallTables, lowered
 from hashrec.search.tiles import BLOCK, CHUNK_BYTES, aligned, fill, gather_scales, tile_items
 from hashrec.search.weights import bit_weights
 
-__all__ = ["FastIndex"]
+__all__ = ["Bounded", "FastIndex"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class Bounded:
+    """Queries with their bounds: `weights` (n, bits) modulo 2^32, `bases`, `scales`, `tables`."""
+
     weights: npt.NDArray[np.int32]
     bases: npt.NDArray[np.int64]
     scales: npt.NDArray[np.float64]
     tables: SmallTables
+
+    @classmethod
+    def of(cls, fixed: FixedQueries, items: Codes) -> Bounded:
+        """For rows of `items`."""
+        weights, bases = bit_weights(fixed, items)
+        return cls(weights.astype(np.int32), bases, fixed.scales, SmallTables.of(weights, bases))
+
+    def into(self) -> tuple[object, ...]:
+        """What compiled scans take, in their order."""
+        tables = self.tables
+        return (
+            tables.entries, tables.starts, tables.units, self.weights, self.bases, self.scales
+        )  # fmt: skip
 
 
 class FastIndex(PackedIndex):
@@ -49,24 +64,21 @@ class FastIndex(PackedIndex):
         if self._data.shape[1] > MOST_ROW_BYTES:
             raise ValueError(f"rows of {self._data.shape[1]} bytes are too long for {self.name}")
 
-    def _ask(self, queries: Codes, fixed: FixedQueries) -> _Asked:
-        weights, bases = bit_weights(fixed, self.codes)
-        return _Asked(weights.astype(np.int32), bases, fixed.scales, SmallTables.of(weights, bases))
+    def _ask(self, queries: Codes, fixed: FixedQueries) -> Bounded:
+        return Bounded.of(fixed, self.codes)
 
     def _scan(
         self,
-        asked: _Asked,
+        asked: Bounded,
         exclude: Csr,
         rows: Rows,
         bounds: npt.NDArray[np.int64],
         selection: Selection,
     ) -> int:
         checked = np.zeros(len(bounds) - 1, np.int64)
-        tables, most = asked.tables, tile_items(self._data.shape[1])
         _scan_tiles(
-            self._data, self._scales, rows, bounds, most,
-            tables.entries, tables.starts, tables.units, asked.weights, asked.bases, asked.scales,
-            checked, *selection.into(exclude),
+            self._data, self._scales, rows, bounds, tile_items(self._data.shape[1]),
+            *asked.into(), checked, *selection.into(exclude),
         )  # fmt: skip
         return int(checked.sum())
 

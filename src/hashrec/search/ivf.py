@@ -22,7 +22,7 @@ from hashrec.codes import Codes, IntCodes, Rotation
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.kernels import for_kernels, parallel_kernel
-from hashrec.search.fast import FastIndex
+from hashrec.search.fast import Bounded, FastIndex
 from hashrec.search.index import Rows, Scores, require_count
 from hashrec.search.lists import centres_of, cluster
 from hashrec.search.lookup import LANES, MOST_ROW_BYTES, survey_one
@@ -33,9 +33,8 @@ from hashrec.search.results import TopK
 from hashrec.search.scan import ScanIndex
 from hashrec.search.selection import Selection
 from hashrec.search.settle import settle
-from hashrec.search.tables import SmallTables, lowered
+from hashrec.search.tables import lowered
 from hashrec.search.tiles import BLOCK, CHUNK_BYTES, aligned, fill, gather_scales, tile_items
-from hashrec.search.weights import bit_weights
 
 __all__ = ["IvfIndex", "Lists"]
 
@@ -87,10 +86,9 @@ class Lists:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    weights: npt.NDArray[np.int32]
-    bases: npt.NDArray[np.int64]
-    scales: npt.NDArray[np.float64]
-    tables: SmallTables
+    """Queries, and (n, probes) int32 the lists of each, best first."""
+
+    queries: Bounded
     lists: npt.NDArray[np.int32]
 
 
@@ -193,10 +191,8 @@ class IvfIndex(PackedIndex):
         return np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[self._row_of]
 
     def _ask(self, queries: Codes, fixed: FixedQueries) -> _Asked:
-        weights, bases = bit_weights(fixed, self.codes)
         lists = self._coarse.search(queries, self.probes).positions
-        tables = SmallTables.of(weights, bases)
-        return _Asked(weights.astype(np.int32), bases, fixed.scales, tables, lists)
+        return _Asked(Bounded.of(fixed, self.codes), lists)
 
     def _guess(self, asked: _Asked, n: int, k: int, exclude: Csr, rows: Rows | None) -> Scores:
         """From one block in so many of the lists that will be scanned."""
@@ -242,11 +238,9 @@ class IvfIndex(PackedIndex):
     ) -> int:
         """Scans `most` items of every `step` of each list."""
         checked = np.zeros(selection.counts.shape, np.int64)
-        tables = asked.tables
         _scan_lists(
             self._data, self._scales, self._order, self._offsets, asked.lists, allowed, most,
-            step, tables.entries, tables.starts, tables.units, asked.weights, asked.bases,
-            asked.scales, checked, *selection.into(exclude),
+            step, *asked.queries.into(), checked, *selection.into(exclude),
         )  # fmt: skip
         return int(checked.sum())
 

@@ -24,7 +24,7 @@ from hashrec.search.index import Index, Rows, Scores
 from hashrec.search.query import FixedQueries
 from hashrec.search.results import Hits, TopK
 from hashrec.search.selection import Selection
-from hashrec.search.weights import bit_weights, sum_bits
+from hashrec.search.weights import bit_weights, scored, sum_bits
 
 __all__ = ["PackedIndex", "Work", "place_in_sample", "require_packed"]
 
@@ -262,6 +262,5 @@ def _score_rows(  # type: ignore[no-untyped-def]
     for query in numba.prange(len(weights)):
         for entry in range(offsets[query], offsets[query + 1]):
             item = np.int64(items[entry])
-            item_scale = np.float64(item_scales[item]) if len(item_scales) else 1.0
             total = sum_bits(data, item, weights, query, bases)
-            out[entry] = np.float32(total * (query_scales[query] * item_scale))
+            out[entry] = scored(total, query_scales[query], item_scales, item)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from hashrec.codes import Codes
 from hashrec.csr import Csr
-from hashrec.kernels import inner_kernel, kernel, parallel_kernel
+from hashrec.kernels import kernel, parallel_kernel
 from hashrec.search.index import Rows
 from hashrec.search.lanes import LANES, NIBBLES, add_nibbles, any_reaches, bits_reach
 from hashrec.search.packed import PackedIndex
@@ -30,7 +30,7 @@ from hashrec.search.query import FixedQueries, integral
 from hashrec.search.selection import Selection, consider
 from hashrec.search.tables import lowered
 from hashrec.search.tiles import BLOCK, aligned, gather, gather_scales
-from hashrec.search.weights import bit_weights, sums_of_nibble
+from hashrec.search.weights import bit_weights, scored, sums_of_nibble
 
 __all__ = ["ScanIndex"]
 
@@ -68,21 +68,15 @@ class ScanIndex(PackedIndex):
     ) -> int:
         into = selection.into(exclude)
         if asked.words is not None:
-            dim = self.codes.dim
             _scan_words(
-                self._data, self._scales, rows, bounds, dim, asked.words, asked.scales, *into
-            )
+                self._data, self._scales, rows, bounds, self.codes.dim, asked.words, asked.scales,
+                *into,
+            )  # fmt: skip
         else:
             _scan_sums(
-                self._data,
-                self._scales,
-                rows,
-                bounds,
-                asked.weights,
-                asked.bases,
-                asked.scales,
+                self._data, self._scales, rows, bounds, asked.weights, asked.bases, asked.scales,
                 *into,
-            )
+            )  # fmt: skip
         return 0
 
 
@@ -90,12 +84,6 @@ def words_of(signs: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
     """(n, words) uint64: a one where a sign is positive, zeros up to a whole word."""
     bits = np.packbits(signs > 0, axis=1, bitorder="little")
     return np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
-
-
-@inner_kernel
-def _scored(total, query_scale, item_scales, item):  # type: ignore[no-untyped-def]
-    item_scale = np.float64(item_scales[item]) if len(item_scales) else 1.0
-    return np.float32(total * (query_scale * item_scale))
 
 
 @kernel
@@ -145,7 +133,7 @@ def _scan_sums(  # type: ignore[no-untyped-def]
                     continue
                 for lane in range(live):
                     query = start + lane
-                    score = _scored(sums[place, lane], query_scales[query], item_scales, item)
+                    score = scored(sums[place, lane], query_scales[query], item_scales, item)
                     if score < exact[lane]:
                         continue
                     exact[lane] = consider(
@@ -189,7 +177,7 @@ def _scan_words(  # type: ignore[no-untyped-def]
                         for word in range(n_words):
                             differing += popcount(columns[word, place] ^ words[query, word])
                         total = dim - 2 * differing
-                        score = _scored(total, query_scales[query], item_scales, item)
+                        score = scored(total, query_scales[query], item_scales, item)
                         if score < exact[query]:
                             continue
                         exact[query] = consider(

@@ -7,7 +7,7 @@ import numpy as np
 from hashrec.kernels import inner_kernel
 from hashrec.search.popcount import lowest
 from hashrec.search.selection import consider
-from hashrec.search.weights import sum_bits
+from hashrec.search.weights import scored, sum_bits
 
 __all__ = ["settle"]
 
@@ -35,8 +35,7 @@ def settle(  # type: ignore[no-untyped-def]
         if len(allowed) and not allowed[name]:
             continue
         total = sum_bits(data, row, weights, query, bases)
-        item_scale = np.float64(item_scales[row]) if len(item_scales) else 1.0
-        score = np.float32(total * (query_scales[query] * item_scale))
+        score = scored(total, query_scales[query], item_scales, row)
         if score >= bar:
             bar = consider(
                 query, split, name, score, floors, steady, seen_offsets, seen,

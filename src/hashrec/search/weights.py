@@ -20,7 +20,7 @@ from hashrec.kernels import inner_kernel, kernel
 from hashrec.search.query import FixedQueries
 from hashrec.simd import foreign, load, meet
 
-__all__ = ["bit_weights", "sum_bits", "sums_of_nibble"]
+__all__ = ["bit_weights", "scored", "sum_bits", "sums_of_nibble"]
 
 
 def bit_weights(
@@ -80,6 +80,16 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def sum_bits(data, item, weights, query, bases):  # type: ignore[no-untyped-def]
     """int32: the base and what the set bits of row `item` weigh for row `query` of `weights`."""
     return np.int32(bases[query] + _sum_bits(data, item, weights, query))
+
+
+@inner_kernel
+def scored(total, query_scale, item_scales, row):  # type: ignore[no-untyped-def]
+    """float32: the score of a sum, in the order of operations that `query.combine` has.
+
+    item_scales: (n,) float32, or none where every item's is one.
+    """
+    item_scale = np.float64(item_scales[row]) if len(item_scales) else 1.0
+    return np.float32(total * (query_scale * item_scale))
 
 
 @kernel
