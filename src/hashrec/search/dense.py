@@ -19,7 +19,7 @@ from hashrec.codes import Codes
 from hashrec.csr import Csr
 from hashrec.errors import UsageError
 from hashrec.kernels import kernel, parallel_kernel
-from hashrec.search.heap import contains, finish, offer
+from hashrec.search.heap import contains, finish, key_of, offer, score_of, unpack
 from hashrec.search.index import Index, Rows, Scores
 from hashrec.search.results import Hits, TopK
 from hashrec.search.threshold import collect
@@ -48,14 +48,13 @@ class DenseIndex(Index):
     def _search(self, queries: Codes, k: int, exclude: Csr, rows: Rows | None) -> TopK:
         users, items = queries.decode(), self._among(rows)
         n, bounds = len(users), self._bounds(users)
-        positions = np.empty((n, k), np.int32)
-        scores = np.empty((n, k), np.float32)
+        keys = np.empty((n, k), np.int64)
         counts, ties = np.zeros(n, np.int64), np.zeros(n, np.int64)
         _select(
             users @ items.T, users, items, _names(rows), bounds,
-            exclude.offsets, exclude.indices, scores, positions, counts, ties,
+            exclude.offsets, exclude.indices, keys, counts, ties,
         )  # fmt: skip
-        return TopK(positions, scores, counts, ties)
+        return TopK(*unpack(keys), counts, ties)
 
     def _search_threshold(
         self, queries: Codes, thresholds: Scores, exclude: Csr, rows: Rows | None, limit: int | None
@@ -106,37 +105,39 @@ def _squares(vectors: Scores) -> npt.NDArray[np.float64]:
 
 @kernel
 def _exact(user, item):  # type: ignore[no-untyped-def]
-    """The score: a product of two float32 is exact in float64, so only the order matters."""
+    """The score: a product of two float32 is exact in float64, so only the order matters. Zero
+    has no sign."""
     total = 0.0
     for dimension in range(len(user)):
         total += np.float64(user[dimension]) * np.float64(item[dimension])
-    return np.float32(total)
+    return np.float32(total) + np.float32(0)
 
 
 @parallel_kernel
 def _select(  # type: ignore[no-untyped-def]
-    approximate, users, items, names, bounds, seen_offsets, seen, scores, positions, counts, ties
-):  # fmt: skip
+    approximate, users, items, names, bounds, seen_offsets, seen, keys, counts, ties
+):
     n, n_items = approximate.shape
     for row in numba.prange(n):
         rough = approximate[row]
         seen_row = seen[seen_offsets[row] : seen_offsets[row + 1]]
-        heap, heap_positions = scores[row], positions[row]
-        count, _ = 0, 0
+        heap = keys[row]
+        count, bar = 0, np.float32(-np.inf)
         for item in range(n_items):
-            full, name = count == len(heap), names[item] if len(names) else item
-            if (not full or rough[item] > heap[0]) and not contains(seen_row, name):
-                count, _ = offer(heap, heap_positions, count, 0, rough[item], name)
-        bar = -np.inf
+            name = names[item] if len(names) else item
+            if (count < len(heap) or rough[item] > bar) and not contains(seen_row, name):
+                count, _ = offer(heap, count, 0, key_of(rough[item], name))
+                bar = score_of(heap[0])
+        least = -np.inf
         if 0 < count == len(heap):
-            bar = np.float64(heap[0]) - 2 * bounds[row]
+            least = np.float64(bar) - 2 * bounds[row]
         count, tied = 0, 0
         for item in range(n_items):
             name = names[item] if len(names) else item
-            if np.float64(rough[item]) >= bar and not contains(seen_row, name):
+            if np.float64(rough[item]) >= least and not contains(seen_row, name):
                 score = _exact(users[row], items[item])
-                count, tied = offer(heap, heap_positions, count, tied, score, name)
-        finish(heap, heap_positions, count)
+                count, tied = offer(heap, count, tied, key_of(score, name))
+        finish(heap, count)
         counts[row], ties[row] = count, tied
 
 

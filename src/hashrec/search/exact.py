@@ -91,4 +91,4 @@ def _float_scores(users: Scores, items: Scores) -> Scores:
         total += np.outer(
             users[:, dimension].astype(np.float64), items[:, dimension].astype(np.float64)
         )
-    return total.astype(np.float32)
+    return total.astype(np.float32) + np.float32(0)

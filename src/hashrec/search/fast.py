@@ -86,7 +86,7 @@ class FastIndex(PackedIndex):
 @parallel_kernel
 def _scan_tiles(  # type: ignore[no-untyped-def]
     data, item_scales, rows, bounds, most, entries, starts, units, weights, bases, query_scales,
-    checked, floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+    checked, floors, steady, seen_offsets, seen, keys, counts, ties, totals,
 ):  # fmt: skip
     n, lanes = len(floors), len(starts)
     chunks = entries.shape[1]
@@ -123,7 +123,7 @@ def _scan_tiles(  # type: ignore[no-untyped-def]
                         bar = settle(
                             mask, first + block, end, rows, names, allowed, data, item_scales,
                             weights, bases, query_scales, query, split, exact[query], floors,
-                            steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+                            steady, seen_offsets, seen, keys, counts, ties, totals,
                         )  # fmt: skip
                         if bar != exact[query]:
                             exact[query] = bar

@@ -34,7 +34,7 @@ from hashrec.search.scan import ScanIndex
 from hashrec.search.selection import Selection
 from hashrec.search.settle import settle
 from hashrec.search.tables import lowered
-from hashrec.search.tiles import BLOCK, CHUNK_BYTES, aligned, fill, gather_scales, tile_items
+from hashrec.search.tiles import BLOCK, CHUNK_BYTES, aligned, fetch, fill, gather_scales, tile_items
 
 __all__ = ["IvfIndex", "Lists"]
 
@@ -50,7 +50,7 @@ class Lists:
     Attributes:
         codes: of all items, list after list, in each by position.
         order: (n,) int32, the position of each row. offsets: (lists + 1,) int64, where lists begin.
-        centres: of (lists) means, 8-bit codes in the items' space.
+        centres: of (lists) means, 4-bit codes in the items' space.
     """
 
     codes: Codes
@@ -67,7 +67,7 @@ class Lists:
         sorted_codes = codes.take(order)
         means = centres_of(sorted_codes, offsets)
         own = Rotation("none", codes.dim, 0)
-        return cls(sorted_codes, order, offsets, IntCodes(bits=8, clip="max").quantise(means, own))
+        return cls(sorted_codes, order, offsets, IntCodes(bits=4, clip="max").quantise(means, own))
 
     def require_whole(self) -> None:
         """Raises ValueError where parts do not fit each other."""
@@ -252,7 +252,7 @@ class IvfIndex(PackedIndex):
 def _scan_lists(  # type: ignore[no-untyped-def]
     data, item_scales, order, offsets, lists, allowed, most, step, entries, starts, units, weights,
     bases, query_scales, checked,
-    floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+    floors, steady, seen_offsets, seen, keys, counts, ties, totals,
 ):  # fmt: skip
     splits, n = counts.shape
     chunks = entries.shape[1]
@@ -268,6 +268,7 @@ def _scan_lists(  # type: ignore[no-untyped-def]
             end = offsets[lists[query, probe] + 1]
             for first in range(offsets[lists[query, probe]], end, step):
                 count = min(most, end - first)
+                fetch(order, first, count)  # in time for the few that will be looked at
                 fill(data, every, first, count, column, tile)
                 gather_scales(item_scales, every, first, count, scales)
                 for block in range(0, count, BLOCK):
@@ -279,7 +280,7 @@ def _scan_lists(  # type: ignore[no-untyped-def]
                     exact = settle(
                         mask, first + block, end, every, order, allowed, data, item_scales,
                         weights, bases, query_scales, query, split, exact, floors, steady,
-                        seen_offsets, seen, scores, positions, counts, ties, totals,
+                        seen_offsets, seen, keys, counts, ties, totals,
                     )  # fmt: skip
                     bar[0] = lowered(exact, units[query], query_scales[query])
         checked[split, query] = looked_at

@@ -105,7 +105,10 @@ def combine(
     query_scales: npt.NDArray[np.float64],
     item_scales: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """(n_queries, n_items) scores of integer sums, in the order of operations all engines keep."""
+    """(n_queries, n_items) scores of integer sums, in the order of operations all engines keep.
+
+    Zero has no sign: an item without length would have one from its sum.
+    """
     scores = sums * (query_scales[:, None] * item_scales.astype(np.float64))
     with np.errstate(over="ignore"):  # beyond float32 a score is infinite, in every engine
-        return scores.astype(np.float32)
+        return scores.astype(np.float32) + np.float32(0)

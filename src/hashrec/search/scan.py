@@ -100,7 +100,7 @@ def _build_tables(weights, start, live, first, tables):  # type: ignore[no-untyp
 @parallel_kernel
 def _scan_sums(  # type: ignore[no-untyped-def]
     data, item_scales, rows, bounds, weights, bases, query_scales,
-    floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+    floors, steady, seen_offsets, seen, keys, counts, ties, totals,
 ):  # fmt: skip
     splits, n = counts.shape
     groups = -(-n // LANES)
@@ -137,8 +137,8 @@ def _scan_sums(  # type: ignore[no-untyped-def]
                     if score < exact[lane]:
                         continue
                     exact[lane] = consider(
-                        query, split, item, score, floors, steady, seen_offsets, seen,
-                        scores, positions, counts, ties, totals,
+                        query, split, item, score, floors, steady, seen_offsets, seen, keys,
+                        counts, ties, totals,
                     )  # fmt: skip
                     bars[lane] = lowered(exact[lane], 1.0, query_scales[query])
 
@@ -146,7 +146,7 @@ def _scan_sums(  # type: ignore[no-untyped-def]
 @parallel_kernel
 def _scan_words(  # type: ignore[no-untyped-def]
     data, item_scales, rows, bounds, dim, words, query_scales,
-    floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+    floors, steady, seen_offsets, seen, keys, counts, ties, totals,
 ):  # fmt: skip
     n, n_words = words.shape
     for split in numba.prange(len(bounds) - 1):
@@ -181,7 +181,7 @@ def _scan_words(  # type: ignore[no-untyped-def]
                         if score < exact[query]:
                             continue
                         exact[query] = consider(
-                            query, split, item, score, floors, steady, seen_offsets, seen,
-                            scores, positions, counts, ties, totals,
+                            query, split, item, score, floors, steady, seen_offsets, seen, keys,
+                            counts, ties, totals,
                         )  # fmt: skip
                         bars[query] = lowered(exact[query], 1.0, query_scales[query])

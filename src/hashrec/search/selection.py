@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hashrec.csr import Csr
 from hashrec.kernels import inner_kernel, parallel_kernel
-from hashrec.search.heap import contains, finish, offer
+from hashrec.search.heap import contains, finish, key_of, offer, score_of, unpack
 from hashrec.search.results import Hits, TopK
 
 __all__ = ["Selection", "consider"]
@@ -24,15 +24,14 @@ class Selection:
         floors: (n,) float32; what scores less is not wanted.
         steady: the bar stays at the floor, so that everything above it is counted; else it rises
             to the worst of a full heap.
-        scores, positions: (splits, n, k). counts: (splits, n) int64, filled places.
+        keys: (splits, n, k) int64, see `heap`. counts: (splits, n) int64, filled places.
         ties: (splits, n) int64, see `heap`. totals: (splits, n) int64, eligible items considered.
             Splits come first, because threads that write to neighbours slow each other down.
     """
 
     floors: npt.NDArray[np.float32]
     steady: bool
-    scores: npt.NDArray[np.float32]
-    positions: npt.NDArray[np.int32]
+    keys: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     ties: npt.NDArray[np.int64]
     totals: npt.NDArray[np.int64]
@@ -44,23 +43,19 @@ class Selection:
         """Heaps of `k` places with nothing in them."""
         n = len(floors)
         numbers = [np.zeros((splits, n), np.int64) for _ in range(3)]
-        scores, positions = np.empty((splits, n, k), np.float32), np.empty((splits, n, k), np.int32)
-        return cls(floors, steady, scores, positions, *numbers)
+        return cls(floors, steady, np.empty((splits, n, k), np.int64), *numbers)
 
     def into(self, exclude: Csr) -> tuple[object, ...]:
         """What `consider` takes, in its order."""
         return (
-            self.floors, self.steady, exclude.offsets, exclude.indices, self.scores, self.positions,
-            self.counts, self.ties, self.totals,
+            self.floors, self.steady, exclude.offsets, exclude.indices, self.keys, self.counts,
+            self.ties, self.totals,
         )  # fmt: skip
 
     def top(self) -> TopK:
         """The best of all splits. To be called once, when everything was considered."""
-        _merge(self.scores, self.positions, self.counts, self.ties)
-        return TopK(
-            self.positions[0].copy(), self.scores[0].copy(), self.counts[0].copy(),
-            self.ties[0].copy(),
-        )  # fmt: skip
+        _merge(self.keys, self.counts, self.ties)
+        return TopK(*unpack(self.keys[0]), self.counts[0].copy(), self.ties[0].copy())
 
     def hits(self) -> Hits:
         """The same as ragged rows."""
@@ -72,37 +67,34 @@ class Selection:
 
 @inner_kernel
 def consider(  # type: ignore[no-untyped-def]
-    query, split, item, score, floors, steady, seen_offsets, seen, scores, positions, counts, ties,
-    totals,
-):  # fmt: skip
+    query, split, item, score, floors, steady, seen_offsets, seen, keys, counts, ties, totals
+):
     """Takes an item whose score reaches the bar, unless it is excluded; returns the new bar."""
-    heap = scores[split, query]
+    heap = keys[split, query]
     if not contains(seen[seen_offsets[query] : seen_offsets[query + 1]], item):
         totals[split, query] += 1
         counts[split, query], ties[split, query] = offer(
-            heap, positions[split, query], counts[split, query], ties[split, query], score, item
+            heap, counts[split, query], ties[split, query], key_of(score, item)
         )
     if steady or counts[split, query] < len(heap):
         return floors[query]
-    return max(floors[query], heap[0])
+    return max(floors[query], score_of(heap[0]))
 
 
 @parallel_kernel
-def _merge(scores, positions, counts, ties):  # type: ignore[no-untyped-def]
+def _merge(keys, counts, ties):  # type: ignore[no-untyped-def]
     """Folds every query's splits into its first, then sorts it."""
-    splits, n, k = scores.shape
+    splits, n, k = keys.shape
     for query in numba.prange(n):
-        heap, heap_positions = scores[0, query], positions[0, query]
+        heap = keys[0, query]
         count, tied = counts[0, query], ties[0, query]
         for split in range(1, splits):
-            for entry in range(counts[split, query]):
-                count, tied = offer(
-                    heap, heap_positions, count, tied,
-                    scores[split, query, entry], positions[split, query, entry],
-                )  # fmt: skip
+            for place in range(counts[split, query]):
+                count, tied = offer(heap, count, tied, keys[split, query, place])
             # A split's own leftovers tie with the merged worst only if its worst is that worst;
             # a split that was not full left nothing over.
-            if count == k and ties[split, query] and scores[split, query, 0] == heap[0]:
-                tied += ties[split, query]
-        finish(heap, heap_positions, count)
+            left = ties[split, query]
+            if left and count == k and keys[split, query, 0] >> 32 == heap[0] >> 32:
+                tied += left
+        finish(heap, count)
         counts[0, query], ties[0, query] = count, tied

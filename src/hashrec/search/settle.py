@@ -15,7 +15,7 @@ __all__ = ["settle"]
 @inner_kernel
 def settle(  # type: ignore[no-untyped-def]
     mask, first, end, rows, names, allowed, data, item_scales, weights, bases, query_scales, query,
-    split, bar, floors, steady, seen_offsets, seen, scores, positions, counts, ties, totals,
+    split, bar, floors, steady, seen_offsets, seen, keys, counts, ties, totals,
 ):  # fmt: skip
     """Scores the items whose bits are set in `mask`; returns the new bar.
 
@@ -38,7 +38,7 @@ def settle(  # type: ignore[no-untyped-def]
         score = scored(total, query_scales[query], item_scales, row)
         if score >= bar:
             bar = consider(
-                query, split, name, score, floors, steady, seen_offsets, seen,
-                scores, positions, counts, ties, totals,
+                query, split, name, score, floors, steady, seen_offsets, seen, keys, counts, ties,
+                totals,
             )  # fmt: skip
     return bar

@@ -58,26 +58,27 @@ class SmallTables:
 def _round(weights, bases, top, entries, starts, units):  # type: ignore[no-untyped-def]
     chunks = entries.shape[1]
     for query in numba.prange(len(weights)):
-        sums = np.empty(16, np.int64)
+        own, sums = weights[query], np.empty(16, np.int64)
         widest, floor = np.int64(0), bases[query]
-        for chunk in range(chunks):
-            for place in range(4):
-                sums_of_nibble(weights[query], nibble_of(chunk, place), sums)
-                floor += sums.min()
-                widest = max(widest, sums.max() - sums.min())
+        for first in range(0, len(own), 4):
+            wide = np.int64(0)
+            for weight in own[first : first + 4]:
+                wide += abs(weight)
+                floor += min(weight, 0)
+            widest = max(widest, wide)
         # Wide enough for every table, and for the start to be a small number.
         unit = max(widest / top, abs(floor) / _LARGEST_START)
         if unit == 0.0:
             unit = 1.0
-        lost = np.float64(floor)
+        per_unit, lost = 1 / unit, np.float64(floor)
         for chunk in range(chunks):
             for place in range(4):
-                sums_of_nibble(weights[query], nibble_of(chunk, place), sums)
+                sums_of_nibble(own, nibble_of(chunk, place), sums)
                 least, most = sums.min(), 0.0
                 for value in range(16):
                     exact = np.float64(sums[value] - least)
-                    entry = min(np.float64(top), math.floor(exact / unit + 0.5))
-                    entries[query, chunk, 16 * place + value] = np.uint8(entry)
+                    entry = min(top, np.int64(exact * per_unit + 0.5))
+                    entries[query, chunk, 16 * place + value] = entry
                     most = max(most, exact - entry * unit)
                 lost += most
         # One more than the ceiling: far beyond what float64 loses in so few additions.

@@ -21,13 +21,14 @@ from numba import types
 from numba.extending import intrinsic
 
 from hashrec.kernels import kernel
-from hashrec.simd import data_of, instruction_set, load
+from hashrec.simd import data_of, foreign, instruction_set, load
 
 __all__ = [
     "BLOCK",
     "CHUNK_BYTES",
     "aligned",
     "chunks_of",
+    "fetch",
     "fill",
     "gather",
     "gather_scales",
@@ -38,6 +39,8 @@ __all__ = [
 BLOCK = 32
 CHUNK_BYTES = 4 * BLOCK
 _WORD = 8
+# Bytes that memory hands over at once.
+_LINE = 64
 _HALF = BLOCK // 2
 _LONG = ir.IntType(64)
 _WORDS = ir.VectorType(_LONG, _HALF)
@@ -60,9 +63,9 @@ def tile_items(row_bytes: int) -> int:
 
 @kernel
 def aligned(size):  # type: ignore[no-untyped-def]
-    """(size,) uint8 zeros from a line of 64 bytes on: a vector that straddles two costs twice."""
-    room = np.zeros(size + 63, np.uint8)
-    first = -room.ctypes.data % 64
+    """(size,) uint8 zeros from a whole line on: a vector that straddles two costs twice."""
+    room = np.zeros(size + _LINE - 1, np.uint8)
+    first = -room.ctypes.data % _LINE
     return room[first : first + size]
 
 
@@ -105,6 +108,28 @@ def gather(data, rows, first, count, byte, column):  # type: ignore[no-untyped-d
         item = np.int64(rows[first + i]) if len(rows) else first + i
         at = item * width + byte
         column[i] = _word_at(data, at) if at <= safe else _last_word(data, item, byte)
+
+
+@intrinsic
+def _fetch(_context, array, at):  # type: ignore[no-untyped-def]
+    """Asks memory for the line that array[at] is in, without waiting for it."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first = data_of(context, builder, signature.args[0], arguments[0])
+        pointer = builder.bitcast(builder.gep(first, [arguments[1]]), ir.IntType(8).as_pointer())
+        flags = [ir.IntType(32)(flag) for flag in (0, 3, 1)]  # to read; keep close; data
+        foreign(builder, "llvm.prefetch.p0i8", ir.VoidType(), pointer, *flags)
+        return context.get_dummy_value()
+
+    return types.void(array, at), emit
+
+
+@kernel
+def fetch(array, first, count):  # type: ignore[no-untyped-def]
+    """Asks for array[first:first + count], which will be read here and there."""
+    if len(array):
+        for at in range(first, first + count, _LINE // array.itemsize):
+            _fetch(array, at)
 
 
 @kernel

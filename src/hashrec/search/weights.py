@@ -89,7 +89,7 @@ def scored(total, query_scale, item_scales, row):  # type: ignore[no-untyped-def
     item_scales: (n,) float32, or none where every item's is one.
     """
     item_scale = np.float64(item_scales[row]) if len(item_scales) else 1.0
-    return np.float32(total * (query_scale * item_scale))
+    return np.float32(total * (query_scale * item_scale)) + np.float32(0)
 
 
 @kernel
