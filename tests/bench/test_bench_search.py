@@ -153,7 +153,7 @@ def test_the_picture(result: dict[str, Any], tmp_path: Path) -> None:
     picture = draw_searches(result["rows"])
     root = ET.fromstring(picture)
     words = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"Users a second, by bits", "Users a second, by size", "fast", "128", "3e+03"} <= {
+    assert {"Users a second, by bits", "Users a second, by size", "fast", "128", "3,000"} <= {
         word for word in words if word
     }
     lines = list(root.iter("{http://www.w3.org/2000/svg}polyline"))

@@ -132,12 +132,12 @@ def frame(across: Axis, up: Axis, title: str, below: str, beside: str) -> str:
     )
     marks = [
         f'<line x1="{x:.1f}" y1="{up.start:g}" x2="{x:.1f}" y2="{up.start + 5:g}" stroke="#444"/>\n'
-        + label(x, up.start + 18, f"{tick:.3g}", "middle")
+        + label(x, up.start + 18, _number(tick), "middle")
         for tick, x in ((tick, across.place(tick)) for tick in across.ticks())
     ]
     marks += [
         f'<line x1="{_LEFT - 5}" y1="{y:.1f}" x2="{_LEFT}" y2="{y:.1f}" stroke="#444"/>\n'
-        + label(_LEFT - 8, y + 4, f"{tick:.3g}", "end")
+        + label(_LEFT - 8, y + 4, _number(tick), "end")
         for tick, y in ((tick, up.place(tick)) for tick in up.ticks())
     ]
     labels = [
@@ -146,6 +146,10 @@ def frame(across: Axis, up: Axis, title: str, below: str, beside: str) -> str:
         label(18, centre, beside, "middle", f'transform="rotate(-90 18 {centre:g})"'),
     ]
     return box + "".join(marks + labels)
+
+
+def _number(tick: float) -> str:
+    return f"{tick:,.0f}" if abs(tick) >= 1000 else f"{tick:.3g}"
 
 
 def dot(x: float, y: float, colour: str) -> str:
