@@ -96,6 +96,18 @@ def test_near_ties(trap, bits: int, k: int) -> None:  # type: ignore[no-untyped-
     assert scores.tobytes() == exact.score(found.queries, pairs).tobytes()
 
 
+@pytest.mark.parametrize("engine", ["dense", "exact"])
+def test_zero_has_no_sign(engine: str) -> None:
+    """A negative product too small for float32 is the zero that it equals."""
+    tiny = np.float32(1e-30)
+    items = np.array([[-tiny], [tiny], [0]], np.float32)
+    index = open_index(FloatCodes().encode(items), engine)
+    top = index.search(np.array([[tiny]], np.float32), 2)
+    assert top.positions.tolist() == [[0, 1]]
+    assert top.ties.tolist() == [1]
+    assert not np.signbit(top.scores).any()
+
+
 def test_the_traps_are_traps() -> None:
     """Summed in float32 in the same order, each of these would be ranked otherwise."""
     for trap in (last_bits, cancellation, thirds):

@@ -84,17 +84,15 @@ def consider(  # type: ignore[no-untyped-def]
 @parallel_kernel
 def _merge(keys, counts, ties):  # type: ignore[no-untyped-def]
     """Folds every query's splits into its first, then sorts it."""
-    splits, n, k = keys.shape
+    splits, n, _ = keys.shape
     for query in numba.prange(n):
         heap = keys[0, query]
         count, tied = counts[0, query], ties[0, query]
         for split in range(1, splits):
             for place in range(counts[split, query]):
                 count, tied = offer(heap, count, tied, keys[split, query, place])
-            # A split's own leftovers tie with the merged worst only if its worst is that worst;
-            # a split that was not full left nothing over.
-            left = ties[split, query]
-            if left and count == k and keys[split, query, 0] >> 32 == heap[0] >> 32:
-                tied += left
+            # What a full split left over ties with the merged worst only if its own worst does.
+            if ties[split, query] and keys[split, query, 0] >> 32 == heap[0] >> 32:
+                tied += ties[split, query]
         finish(heap, count)
         counts[0, query], ties[0, query] = count, tied
