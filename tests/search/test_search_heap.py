@@ -15,14 +15,14 @@ FLOATS = st.one_of(
 PLACES = st.integers(0, 2**31 - 1)
 
 
-settled = settings(deadline=None)  # the first example compiles
+SETTLED = settings(deadline=None)  # the first example compiles
 
 
 def key(score: float, position: int) -> int:
     return int(key_of(np.float32(score), position))
 
 
-@settled
+@SETTLED
 @given(st.lists(st.tuples(FLOATS, PLACES), min_size=1, max_size=20))
 def test_keys_rise_with_scores_and_fall_with_positions(pairs: list[tuple[float, int]]) -> None:
     keys = np.array([key(*pair) for pair in pairs])
@@ -30,7 +30,7 @@ def test_keys_rise_with_scores_and_fall_with_positions(pairs: list[tuple[float, 
     assert by_key == sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
 
 
-@settled
+@SETTLED
 @given(FLOATS, st.one_of(PLACES, st.just(-1)))
 def test_what_went_into_a_key_comes_out(score: float, position: int) -> None:
     made = key(score, position)
@@ -40,7 +40,7 @@ def test_what_went_into_a_key_comes_out(score: float, position: int) -> None:
     assert (positions.dtype, scores.dtype) == (np.int32, np.float32)
 
 
-@settled
+@SETTLED
 @given(
     st.lists(st.tuples(st.integers(-2, 2), PLACES), max_size=40, unique_by=lambda pair: pair[1]),
     st.integers(1, 12),
@@ -63,7 +63,7 @@ def test_the_best_of_a_stream_and_what_ties_with_the_worst(
     assert (positions[count:] == -1).all() and (scores[count:] == -np.inf).all()
 
 
-@settled
+@SETTLED
 @given(st.sets(st.integers(0, 30)), st.integers(0, 30))
 def test_contains(row: set[int], position: int) -> None:
     assert contains(np.array(sorted(row), np.int32), position) == (position in row)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from search_cases import assert_same_hits, assert_same_top, case, encoded
 
+from hashrec.codes import Codes, FloatCodes, Rotation
 from hashrec.csr import Csr
 from hashrec.search import open_index
 from hashrec.search.fast import FastIndex
@@ -133,3 +134,18 @@ def test_one_that_wants_everything_takes_no_room_for_all(
     assert [n for n, _ in calls] == [20, 19, 1]
     assert calls[1][1] < 600
     assert calls[2][1] == 9_000
+
+
+@pytest.mark.parametrize("engine", ["exact", "scan", "fast", "ivf"])
+@pytest.mark.parametrize("bits", ["floats", "bits"])
+def test_items_without_length_tie_whatever_their_bits(engine: str, bits: str) -> None:
+    """Their sums have signs, their scores have none."""
+    rows = np.array([[0x00], [0xFF], [0x00], [0xFF]], np.uint8)
+    space = Rotation("none", 8, 0)
+    items = Codes(rows, 1, 8, np.array([0, 0, 1, 1], np.float32), space)
+    ones = FloatCodes().quantise(np.ones((1, 8), np.float32), space)
+    queries = ones if bits == "floats" else Codes(rows[1:2], 1, 8, None, space)
+    top = open_index(items, engine).search(queries, 2)
+    assert top.positions.tolist() == [[3, 0]]
+    assert top.ties.tolist() == [1]
+    assert not np.signbit(top.scores).any()

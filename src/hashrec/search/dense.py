@@ -126,6 +126,7 @@ def _select(  # type: ignore[no-untyped-def]
         for item in range(n_items):
             name = names[item] if len(names) else item
             if (count < len(heap) or rough[item] > bar) and not contains(seen_row, name):
+                # Which of two zeros comes first does not matter: only the bar is taken from these.
                 count, _ = offer(heap, count, 0, key_of(rough[item], name))
                 bar = score_of(heap[0])
         least = -np.inf

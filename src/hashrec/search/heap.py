@@ -16,7 +16,7 @@ from hashrec.kernels import inner_kernel, kernel
 __all__ = ["contains", "finish", "key_of", "offer", "score_of", "unpack"]
 
 _LOW = 0xFFFFFFFF
-_UNSIGNED = 0x7FFFFFFF
+_MAGNITUDE = 0x7FFFFFFF
 
 
 @inner_kernel
@@ -40,7 +40,7 @@ def key_of(score, position):  # type: ignore[no-untyped-def]
     must be the positive one.
     """
     bits = np.float32(score).view(np.int32)
-    rising = np.int64(bits ^ ((bits >> 31) & np.int32(_UNSIGNED)))
+    rising = np.int64(bits ^ ((bits >> 31) & np.int32(_MAGNITUDE)))
     return (rising << 32) | (~np.int64(position) & _LOW)
 
 
@@ -48,7 +48,7 @@ def key_of(score, position):  # type: ignore[no-untyped-def]
 def score_of(key):  # type: ignore[no-untyped-def]
     """The float32 score of a key."""
     rising = np.int32(key >> 32)
-    return np.int32(rising ^ ((rising >> 31) & np.int32(_UNSIGNED))).view(np.float32)
+    return np.int32(rising ^ ((rising >> 31) & np.int32(_MAGNITUDE))).view(np.float32)
 
 
 def unpack(
@@ -56,7 +56,7 @@ def unpack(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Positions and scores of keys, in arrays of their shape."""
     rising = (keys >> 32).astype(np.int32)
-    bits = rising ^ ((rising >> 31) & _UNSIGNED)
+    bits = rising ^ ((rising >> 31) & _MAGNITUDE)
     return (~keys).astype(np.int32), bits.view(np.float32)
 
 

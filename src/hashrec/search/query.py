@@ -107,7 +107,7 @@ def combine(
 ) -> npt.NDArray[np.float32]:
     """(n_queries, n_items) scores of integer sums, in the order of operations all engines keep.
 
-    Zero has no sign: an item without length would have one from its sum.
+    Zero has no sign, which the sum of an item without length, or of one too short, would give it.
     """
     scores = sums * (query_scales[:, None] * item_scales.astype(np.float64))
     with np.errstate(over="ignore"):  # beyond float32 a score is infinite, in every engine

@@ -23,7 +23,7 @@ from hashrec.search.weights import sums_of_nibble
 
 __all__ = ["SmallTables", "lowered"]
 
-# Starts stay below this, so that float32 holds starts and sums of entries without rounding.
+# Starts stay about this small, so that float32 holds starts with sums of entries without rounding.
 _LARGEST_START = float(2**22)
 _LARGEST = float(np.finfo(np.float32).max)
 

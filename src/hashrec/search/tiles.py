@@ -126,10 +126,10 @@ def _fetch(_context, array, at):  # type: ignore[no-untyped-def]
 
 @kernel
 def fetch(array, first, count):  # type: ignore[no-untyped-def]
-    """Asks for array[first:first + count], which will be read here and there."""
-    if len(array):
-        for at in range(first, first + count, _LINE // array.itemsize):
-            _fetch(array, at)
+    """Asks for array[first:first + count], not empty, which will be read here and there."""
+    for at in range(first, first + count, _LINE // array.itemsize):
+        _fetch(array, at)
+    _fetch(array, first + count - 1)
 
 
 @kernel
