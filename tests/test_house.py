@@ -19,6 +19,7 @@ FLOORS = (
     {"workflow"},
     {"budget"},
     {"recommender"},
+    {"watching"},
     {"fitted"},
     {"recipe"},
     {"hashing"},

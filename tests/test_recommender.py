@@ -29,7 +29,7 @@ from hashrec.evaluation.oracle import expected_metrics, rank_everything
 from hashrec.interactions import Interactions, UserSplit, planted, read
 from hashrec.learning import Table, Training
 from hashrec.recipe import Recipe
-from hashrec.recommender import Recommender, hardest, watcher
+from hashrec.recommender import Recommender
 
 K = 7
 CODERS: dict[str, Coder] = {
@@ -332,7 +332,7 @@ def test_a_threshold_for_a_wanted_average(
     assert 6.5 <= found < 6.6
     few = model.find_threshold(3, USERS[:5])
     assert model.recommend(USERS[:5], threshold=few).num_rows >= 15
-    monkeypatch.setattr("hashrec.recommender._WATCHED", 30)
+    monkeypatch.setattr("hashrec.watching._SOME", 30)
     assert model.find_threshold(6.5) == model.find_threshold(6.5)  # the same 30 of them
     assert model.find_threshold(6.5) == pytest.approx(tau, rel=0.5)
 
@@ -544,59 +544,6 @@ def test_features_nobody_takes_are_refused() -> None:
     words = "encoder spectral takes no features; got user. Leave them out, or set encoder.name to"
     with pytest.raises(UsageError, match=words):
         Recommender(Recipe(encoder=Spectral(dim=8))).fit(TRAIN, features={"user": ages})
-
-
-def vectors(n_users: int = TRAIN.n_users) -> tuple[Any, Any]:
-    rng = np.random.default_rng(5)
-    sides = [rng.normal(size=(n, 16)).astype(np.float32) for n in (n_users, TRAIN.n_items)]
-    return sides[0], sides[1]
-
-
-def test_training_is_watched_by_the_recall_of_unseen_items() -> None:
-    """By loops: scores of all items, the seen ones out, the best 20, the share of valid found."""
-    users, items = vectors()
-    metrics = watcher(0)(TRAIN, TEST)(users, items)
-    assert set(metrics) == {"recall@20", "ndcg@20"}
-    recalls = []
-    for user in np.flatnonzero(TEST.matrix.lengths):
-        scores = items @ users[user]
-        scores[TRAIN.matrix.row(user)] = -np.inf
-        best = np.argsort(-scores)[:20]
-        recalls.append(np.isin(TEST.matrix.row(user), best).mean())
-    assert metrics["recall@20"] == pytest.approx(np.mean(recalls), abs=1e-6)
-
-
-def test_of_many_users_the_same_few_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    users, items = vectors()
-    whole = watcher(0)(TRAIN, TEST)(users, items)
-    monkeypatch.setattr("hashrec.recommender._WATCHED", 10)
-    some = watcher(0)(TRAIN, TEST)
-    assert some(users, items) == some(users, items) == watcher(0)(TRAIN, TEST)(users, items)
-    assert some(users, items) != whole
-    assert watcher(1)(TRAIN, TEST)(users, items) != some(users, items)
-
-
-def test_the_hardest_items_are_those_that_signs_rank_first() -> None:
-    users, items = vectors()
-    coder = SignCodes()
-    scores = coder.encode(users).decode() @ coder.encode(items).decode().T
-    found = hardest(users, items, TRAIN.matrix, 5)
-    assert (found.dtype, found.shape) == (np.int32, (TRAIN.n_users, 5))
-    for user, row in enumerate(found):
-        assert not set(row) & set(TRAIN.matrix.row(user))
-        scores[user, TRAIN.matrix.row(user)] = -np.inf
-        assert sorted(scores[user])[-5:] == pytest.approx(sorted(scores[user, row]), rel=1e-5)
-
-
-def test_who_has_met_nearly_everything_has_few_hard_items() -> None:
-    users, items = vectors(2)
-    seen = Csr.from_lists([list(range(2, 60)), []], n_columns=60)
-    found = hardest(users, items, seen, 80)
-    assert found.shape == (2, 80)
-    assert set(found[0, :2]) == {0, 1}
-    assert (found[0, 2:] == -1).all()
-    assert sorted(found[1, :60]) == list(range(60))
-    assert (found[1, 60:] == -1).all()
 
 
 # --- evaluation --------------------------------------------------------------------------------

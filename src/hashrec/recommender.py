@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashrec import search
-from hashrec.codes import Codes, FloatCodes, Rotation, SignCodes, code_items, code_queries, unit
+from hashrec.codes import Codes, FloatCodes, Rotation, code_items, code_queries, unit
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding
 from hashrec.errors import DataError, ModelError, RecipeError, UsageError
@@ -22,17 +22,15 @@ from hashrec.fitted import Fitted, Second
 from hashrec.hashing import Learned, LearnedCoder
 from hashrec.interactions import Heldout, Ids, Interactions
 from hashrec.learning import Task
-from hashrec.learning.task import Watch
 from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
 from hashrec.search import Hits, Index, TopK, TwoStage, open_index
+from hashrec.watching import hardest, some_of, watcher
 
 __all__ = ["Recommender", "load"]
 
 Unknown = Literal["error", "skip"]
 Vectors = npt.NDArray[np.float32]
-
-_WATCHED = 10_000  # users measured at every evaluation of training, drawn once
 
 
 class Recommender:
@@ -282,9 +280,8 @@ class Recommender:
 
         `allow` and `unknown`: as for `recommend`."""
         rows = self._positions(self.fitted.users, users, "user", unknown)
-        if users is None and len(rows) > _WATCHED:
-            rng = np.random.default_rng(self.recipe.seed)
-            rows = np.sort(rng.choice(rows, _WATCHED, replace=False))
+        if users is None:
+            rows = some_of(rows, self.recipe.seed)
         seen = self.fitted.seen.take(rows)
         return search.find_threshold(
             self._index, self.fitted.queries(rows), average, exclude=seen,
@@ -437,39 +434,6 @@ class Recommender:
                 "rank": pa.array(rank.astype(np.int32)),
             }
         )
-
-
-def watcher(seed: int) -> Callable[[Interactions, Interactions], Watch]:
-    """How training measures vectors: recall@20 and NDCG@20 of all, or of some, users."""
-
-    def watching(train: Interactions, valid: Interactions) -> Watch:
-        rng = np.random.default_rng(seed)
-        users = np.flatnonzero(valid.matrix.lengths)
-        if len(users) > _WATCHED:
-            users = np.sort(rng.choice(users, _WATCHED, replace=False))
-        keep = np.isin(valid.matrix.row_of_entry, users)
-        rows, columns = valid.matrix.row_of_entry[keep], valid.matrix.indices[keep]
-        part = valid.with_matrix(
-            Csr.from_pairs(rows, columns, n_rows=valid.n_users, n_columns=valid.n_items)
-        )
-
-        def watch(users: Vectors, items: Vectors) -> Mapping[str, float]:
-            model = Recommender(Recipe(codes=FloatCodes(), users="stored"))
-            report = model.code(train, Encoding(users, items, None)).evaluate(part, [20])
-            return {key: report.metrics[key] for key in ("recall@20", "ndcg@20")}
-
-        return watch
-
-    return watching
-
-
-def hardest(users: Vectors, items: Vectors, seen: Csr, k: int) -> npt.NDArray[np.int32]:
-    """(n_users, k) the best unseen items by one-bit codes; -1 where there are no more."""
-    coder = SignCodes()
-    index = open_index(coder.encode(items))
-    found = index.search(coder.encode(users), k, exclude=seen)
-    missing = k - found.positions.shape[1]
-    return np.pad(found.positions, ((0, 0), (0, missing)), constant_values=-1)
 
 
 def load(path: str | Path, *, verify: bool = False) -> Recommender:

@@ -17,9 +17,9 @@ from hashrec.encoders import ENCODERS, Encoding
 from hashrec.errors import DataError, ModelError, OutputError, RecipeError, UsageError
 from hashrec.interactions import Ids, Interactions, UserSplit
 from hashrec.learning import Table, Task, Training
-from hashrec.recommender import hardest, watcher
 from hashrec.training import HashedEmbedding, everything, loop
 from hashrec.training.memory import estimate_mb
+from hashrec.watching import hardest, watcher
 from hashrec.workflow import union
 
 QUICK: dict[str, Any] = {

@@ -16,10 +16,10 @@ from training_cases import LOG, SMALL, Watched, batches_of, module_of, run_of
 
 from hashrec.errors import UsageError
 from hashrec.learning import Batch, Training
-from hashrec.recommender import watcher
 from hashrec.training import loop
 from hashrec.training.keeping import Keeper
 from hashrec.training.loop import Run
+from hashrec.watching import watcher
 
 
 def parameters(run: Run) -> dict[str, Any]:

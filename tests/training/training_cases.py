@@ -12,10 +12,10 @@ import numpy as np
 from hashrec.encoders import ENCODERS, TrainedEncoder
 from hashrec.interactions import planted
 from hashrec.learning import LOSSES, Batch, Source, Table, Task, Training
-from hashrec.recommender import hardest
 from hashrec.training.backbone import Backbone
 from hashrec.training.batches import Batches
 from hashrec.training.loop import Run
+from hashrec.watching import hardest
 
 __all__ = [
     "BATCH",
