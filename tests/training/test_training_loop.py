@@ -18,7 +18,7 @@ from hashrec.errors import UsageError
 from hashrec.learning import Batch, Training
 from hashrec.training import loop
 from hashrec.training.keeping import Keeper
-from hashrec.training.loop import Run
+from hashrec.training.run import Run
 from hashrec.watching import watcher
 
 
@@ -328,16 +328,16 @@ class TestDivergence:
     def test_weights_after_the_last_loss_are_looked_at_too(self, value: float) -> None:
         """Bug: what the last step did was served unseen. Here Adam's own step does it."""
         run = run_of(epochs=1)
-        step, steps = run._adam.step, []
+        step, steps = run._optimiser.step, []
 
-        def spoil() -> None:
-            step()
+        def spoil(rate: float) -> None:
+            step(rate)
             steps.append(1)
             if len(steps) == len(run.batches):
                 with torch.no_grad():
                     run.module.item_table.weight[2, 1] = value
 
-        run._adam.step = spoil
+        run._optimiser.step = spoil
         words = (
             r"item_table\.weight: weights became infinite or no numbers in epoch 1; expected "
             r"finite numbers. Take a smaller training\.learning_rate than 0.03"

@@ -14,7 +14,7 @@ from hashrec.interactions import planted
 from hashrec.learning import LOSSES, Batch, Source, Table, Task, Training
 from hashrec.training.backbone import Backbone
 from hashrec.training.batches import Batches
-from hashrec.training.loop import Run
+from hashrec.training.run import Run
 from hashrec.watching import hardest
 
 __all__ = [

@@ -68,7 +68,7 @@ def _module(train: Interactions, seed: int) -> Any:
 
 
 def _ours(train: Interactions, seed: int) -> Callable[[], None]:
-    from hashrec.training.loop import Run
+    from hashrec.training.run import Run
 
     options = Training(
         loss=Bpr(), batch=_BATCH, decay=_DECAY, learning_rate=_RATE, schedule="constant",

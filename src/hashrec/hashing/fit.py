@@ -23,7 +23,7 @@ from hashrec.training.batches import Batches, check_sampler
 from hashrec.training.everything import precision_of
 from hashrec.training.fit import Trained, lengths, refresher, teller
 from hashrec.training.keeping import Keeper, checksum
-from hashrec.training.loop import Run
+from hashrec.training.run import Run
 
 if TYPE_CHECKING:
     from hashrec.hashing.learned import LearnedCoder

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashrec.component import nearest
 from hashrec.errors import DataError
 
-__all__ = ["HEADERLESS", "Chosen", "Wanted", "bare", "choose"]
+__all__ = ["HEADERLESS", "Chosen", "Wanted", "bare", "choose", "column_for", "squashed"]
 
 # One line a rank. Compared without case and punctuation, so "userid" stands for User_ID too.
 _KNOWN = {
@@ -70,7 +70,7 @@ def bare(name: str) -> str:
     return re.sub(r":(token|float|token_seq|float_seq)$", "", name.strip())
 
 
-def _squashed(name: str) -> str:
+def squashed(name: str) -> str:
     return re.sub(r"[\W_]+", "", bare(name)).lower()
 
 
@@ -81,7 +81,8 @@ def choose(columns: Sequence[str], wanted: Wanted, source: str) -> Chosen:
     is known as the user or the item, or where two have equal claims.
     """
     user, item, rating, time = (
-        _one(role, getattr(wanted, role), columns, source) for role in _RANKS
+        column_for(role, getattr(wanted, role), columns, source, role in ("rating", "time"))
+        for role in _RANKS
     )
     if user is None or item is None:
         role = "user" if user is None else "item"
@@ -93,14 +94,17 @@ def choose(columns: Sequence[str], wanted: Wanted, source: str) -> Chosen:
     return Chosen(user, item, rating, time)
 
 
-def _one(role: str, named: str | None, columns: Sequence[str], source: str) -> str | None:
-    optional = role in ("rating", "time")
+def column_for(
+    role: str, named: str | None, columns: Sequence[str], source: str, optional: bool
+) -> str | None:
+    """The column of a role (user, item, rating, time), as named or known by its name; None where
+    there is none, or where it is `optional` and "none" was said. Raises DataError as `choose`."""
     if optional and named == _NONE:
         return None
     if named is not None:
         return _named(role, named, columns, source)
     for rank in _RANKS[role]:
-        found = [column for column in columns if _squashed(column) in rank]
+        found = [column for column in columns if squashed(column) in rank]
         if len(found) > 1:
             raise _question(f"{len(found)} columns may be the {role}", role, found, source)
         if found:

@@ -11,45 +11,54 @@ from hashrec.learning.loss import Loss
 from hashrec.learning.losses import LOSSES
 from hashrec.learning.softmax import Softmax
 
-__all__ = ["Training"]
+__all__ = ["Looping", "Training"]
 
 
-class Training(Component):
+class Looping(Component):
+    """What every training loop is told.
+
+    Attributes:
+        epochs: at most; the schedule ends there, whether or not training stops before.
+        accumulate: steps whose gradients are averaged before the optimiser moves.
+        learning_rate: of Adam. schedule: `cosine` falls to 0 at the last epoch. warmup: the share
+            of all steps over which the rate rises from 0.
+        every: epochs between evaluations. patience: evaluations without a new best, then it stops.
+        device: `cpu`, `cuda`, or what torch calls it.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 40
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 0.03
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    every: Annotated[int, Field(ge=1)] = 5
+    patience: Annotated[int, Field(ge=1)] = 3
+    device: str = "cpu"
+
+
+class Training(Looping):
     """Where the defaults come from: docs/experiments.md.
 
     Attributes:
         loss: what is made small.
-        epochs: at most; the schedule ends there, whether or not training stops before.
         batch: users (`ccl`, `softmax`) or interactions (other losses) a step; None: 2,048 users,
             8,192 interactions. More than there are: all of them.
-        accumulate: steps whose gradients are averaged before the optimiser moves.
-        learning_rate: of Adam. schedule: `cosine` falls to 0 at the last epoch. warmup: the share
-            of all steps over which the rate rises from 0.
         decay: times half the squared length of the batch's own table vectors (before any
             propagation), a mean over the batch, is added to the loss.
         valid: the share of each user's interactions on which recall@20 is watched; 0: on none, and
             all epochs are run.
-        every: epochs between evaluations. patience: evaluations without a new best, then it stops.
         refit: after stopping, train anew on everything for as many epochs as were best.
-        device: `cpu`, `cuda`, or what torch calls it. precision: of the matrix of scores of `ccl`
-            and `softmax`: with `auto`, `bfloat16` where the processor multiplies it.
+        precision: of the matrix of scores of `ccl` and `softmax`: with `auto`, `bfloat16` where
+            the processor multiplies it.
     """
 
     name: ClassVar[str] = "training"
 
     loss: Loss = Softmax()
-    epochs: Annotated[int, Field(ge=1)] = 40
     batch: Annotated[int, Field(ge=1)] | None = None
-    accumulate: Annotated[int, Field(ge=1)] = 1
-    learning_rate: Annotated[float, Field(gt=0)] = 0.03
-    schedule: Literal["constant", "cosine"] = "cosine"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     decay: Annotated[float, Field(ge=0)] = 0.0
     valid: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    every: Annotated[int, Field(ge=1)] = 5
-    patience: Annotated[int, Field(ge=1)] = 3
     refit: bool = True
-    device: str = "cpu"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @field_validator("loss", mode="before")

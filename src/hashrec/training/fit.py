@@ -22,8 +22,9 @@ from hashrec.training.batches import Batches, check_sampler
 from hashrec.training.everything import precision_of
 from hashrec.training.journal import Journal
 from hashrec.training.keeping import Keeper
-from hashrec.training.loop import Outcome, Run, Watch
+from hashrec.training.loop import Outcome
 from hashrec.training.memory import estimate_mb
+from hashrec.training.run import Run, Watch
 
 __all__ = ["Trained", "lengths", "ranking", "refresher", "teller", "train"]
 
@@ -143,7 +144,7 @@ class _Fit:
         )
         judged = None if watch is None else self._judge(watch, source)
         run = Run(
-            module, batches, training, stop, judged,
+            module, batches, training, stop, watch=judged,
             before_epoch=refresher(task, batches),
             keeper=self._keeper(log, part, stop, valid),
             tell=journal, progress=task.progress,

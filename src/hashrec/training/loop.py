@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 
 from hashrec.errors import UsageError
-from hashrec.learning import Training
 from hashrec.progress import SILENT, Progress
-from hashrec.training.backbone import Backbone
-from hashrec.training.batches import Batches
-from hashrec.training.everything import precision_of
 from hashrec.training.keeping import Keeper
+from hashrec.training.optimiser import Optimiser, beside
 
-__all__ = ["Outcome", "Run", "Watch"]
+__all__ = ["Loop", "Outcome", "Steps"]
 
-Watch = Callable[[Any, Any], Mapping[str, float]]
 Event = Mapping[str, Any]
 
-_METRIC = "recall@20"
 _KEEP_EVERY = 60.0  # seconds between checkpoints; one is kept at every evaluation, too
-_ADAM = ("exp_avg", "exp_avg_sq", "step")
+
+
+class Steps(Protocol):
+    """What a loop goes through: epochs of as many steps each, made of their numbers alone."""
+
+    def __len__(self) -> int:
+        """Steps of an epoch."""
+
+    def order(self, epoch: int) -> Any:
+        """What `batch` wants to know of the epoch."""
+
+    def batch(self, order: Any, epoch: int, step: int) -> Any:
+        """Step `step` of the epoch whose `order` is given."""
 
 
 @dataclass
@@ -50,7 +58,7 @@ class Outcome:
 
 
 @dataclass(eq=False)
-class Run:
+class Loop:
     """One model being trained.
 
     Every step is a function of the seed, the epoch, the step and the state kept, so a run that
@@ -59,32 +67,53 @@ class Run:
     Attributes:
         module: what is trained, in place. batches: its steps. options: of the loop.
         stop: epochs to run, of the `options.epochs` that the schedule is made for.
-        watch: (users, items) vectors -> metrics with `recall@20`; None: nobody looks.
         before_epoch: called with the module, to refresh what batches draw from.
         keeper: where checkpoints go. tell: told of every event, a JSON-ready mapping.
         section: of the recipe, whose learning rate this is; for messages.
+        metric: of `measured`, the one that training is stopped by: larger is better.
     """
 
-    module: Backbone
-    batches: Batches
-    options: Training
+    module: Any
+    batches: Any
+    options: Any
     stop: int
-    watch: Watch | None = None
-    before_epoch: Callable[[Backbone], None] | None = None
+    before_epoch: Callable[[Any], None] | None = None
     keeper: Keeper | None = None
     tell: Callable[[Event], None] = lambda event: None
     progress: Progress = SILENT
     section: str = "training"
 
+    metric: ClassVar[str]
+
     def __post_init__(self) -> None:
         self.outcome = Outcome()
         self._best: dict[str, Any] = {}
         self._named = dict(self.module.named_parameters())
-        self._adam = torch.optim.Adam(
-            list(self._named.values()), lr=self.options.learning_rate, fused=True
-        )
+        self._optimiser = Optimiser(self._named, self.module, self.options.learning_rate)
         self._kept = time.monotonic()
-        self._precision = precision_of(self.options.precision, self.options.device)
+
+    @abstractmethod
+    def loss(self, batch: Any) -> Any:
+        """What a step makes small: a tensor of one number."""
+
+    @property
+    @abstractmethod
+    def watched(self) -> bool:
+        """Whether anybody looks at `measured`."""
+
+    @abstractmethod
+    def measured(self) -> Mapping[str, float]:
+        """How good the module is now."""
+
+    @property
+    @abstractmethod
+    def loss_name(self) -> str:
+        """For messages."""
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the best evaluation are wanted at the end."""
+        return True
 
     def train(self) -> Outcome:
         """Runs to the end; the module is left as at the best evaluation, or as at the last step
@@ -120,7 +149,7 @@ class Run:
         self.tell({"event": "epoch", "epoch": epoch + 1, "loss": mean,
                    "rate": self._rate(epoch, len(self.batches) - 1),
                    "seconds": round(outcome.seconds, 3)})  # fmt: skip
-        if self.watch is not None and ((epoch + 1) % self.options.every == 0
+        if self.watched and ((epoch + 1) % self.options.every == 0
                                        or epoch + 1 == self.stop):  # fmt: skip
             self._judge(mean)
         elif time.monotonic() > self._kept + _KEEP_EVERY:
@@ -131,50 +160,40 @@ class Run:
         start = step - step % self.options.accumulate
         end = min(start + self.options.accumulate, len(self.batches))
         if step == start:
-            self._adam.zero_grad(set_to_none=True)
-        batch = self.batches.batch(order, epoch, step)
-        view = self.module()
-        view.precision = self._precision
-        loss = self.batches.loss(view, batch) + view.extra(batch)
-        if self.options.decay:
-            loss = loss + self.options.decay * self.module.squares(batch)
+            self._optimiser.forget()
+        loss = self.loss(self.batches.batch(order, epoch, step))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._diverged(epoch, step, value)
         (loss / (end - start)).backward()
         if step + 1 == end:
-            for group in self._adam.param_groups:
-                group["lr"] = self._rate(epoch, step)
-            self._adam.step()
+            self._optimiser.step(self._rate(epoch, step))
         return value
 
     def _rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step: up in a line, down along half a cosine."""
         steps = self.options.epochs * len(self.batches)
         at = epoch * len(self.batches) + step
-        rate = self.options.learning_rate * min(
-            1.0, (at + 1) / max(1.0, self.options.warmup * steps)
-        )
+        rising = min(1.0, (at + 1) / max(1.0, self.options.warmup * steps))
+        rate: float = self.options.learning_rate * rising
         if self.options.schedule == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * at / steps))
         return rate
 
     def _judge(self, loss: float) -> None:
-        assert self.watch is not None
         outcome = self.outcome
-        users, items = self.module.export()
-        metrics = dict(self.watch(users.cpu().numpy(), items.cpu().numpy()))
-        found = metrics[_METRIC]
+        metrics = dict(self.measured())
+        found = metrics[self.metric]
         outcome.history.append({"epoch": outcome.epoch, "loss": loss, **metrics})
         if found > outcome.best:
             outcome.best, outcome.best_epoch, outcome.bad = found, outcome.epoch, 0
-            if not self.options.refit:
+            if self.keeps_best:
                 self._best = {name: one.detach().clone() for name, one in self._named.items()}
         else:
             outcome.bad += 1
         outcome.done = outcome.bad >= self.options.patience
         self.progress.note(
-            f"epoch {outcome.epoch}: loss {loss:.4f}, valid {_METRIC} {found:.4f}"
+            f"epoch {outcome.epoch}: loss {loss:.4f}, valid {self.metric} {found:.4f}"
             f"{'' if outcome.bad else ', the best so far'} ({outcome.seconds:.0f} s)"
         )
         self.tell({"event": "evaluation", "epoch": outcome.epoch, "loss": loss, **metrics,
@@ -188,7 +207,7 @@ class Run:
             hint += "data"
         return UsageError(
             f"the loss became {value} at step {step + 1} of epoch {epoch + 1}",
-            name=f"loss {self.batches.loss.name}",
+            name=f"loss {self.loss_name}",
             expected="a finite number",
             fix=hint,
         )
@@ -217,8 +236,7 @@ class Run:
         tensors = {f"now.{name}": one for name, one in self._named.items()}
         tensors |= {f"best.{name}": one for name, one in self._best.items()}
         for name, one in self._named.items():
-            state = self._adam.state[one]
-            tensors |= {f"adam.{name}.{key}": state[key] for key in _ADAM if key in state}
+            tensors |= self._optimiser.kept(name)
             if self.options.accumulate > 1 and one.grad is not None:  # it may be half collected
                 tensors[f"grad.{name}"] = one.grad
         self.keeper.save(tensors, vars(self.outcome))
@@ -232,24 +250,12 @@ class Run:
         with torch.no_grad():
             for name, one in self._named.items():
                 one.copy_(kept.tensors[f"now.{name}"])
-                if f"adam.{name}.step" in kept.tensors:
-                    state = {key: kept.tensors[f"adam.{name}.{key}"] for key in _ADAM}
-                    self._adam.state[one] = {key: _beside(one, on) for key, on in state.items()}
+                self._optimiser.take_up(name, kept.tensors)
                 if f"grad.{name}" in kept.tensors:
-                    one.grad = _beside(one, kept.tensors[f"grad.{name}"])
+                    one.grad = beside(one, kept.tensors[f"grad.{name}"])
                 if f"best.{name}" in kept.tensors:
                     self._best[name] = kept.tensors[f"best.{name}"].to(one.device)
         self.progress.note(
             f"going on after epoch {self.outcome.epoch}, step {self.outcome.step}: "
             f"{self.keeper.path if self.keeper else ''}"
         )
-
-
-def _beside(one: Any, kept: Any) -> Any:
-    """A kept tensor on the parameter's device, and laid out in memory as the parameter is.
-
-    Checkpoints keep rows; fused Adam walks memory in its own order, whatever the strides are.
-    """
-    if kept.shape != one.shape:  # Adam's count of steps
-        return kept.to(one.device)
-    return torch.empty_like(one, dtype=kept.dtype, requires_grad=False).copy_(kept)

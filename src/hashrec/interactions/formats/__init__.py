@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hashrec.component import nearest
 from hashrec.errors import DataError
+from hashrec.interactions.formats.criteo import open_criteo
 from hashrec.interactions.formats.delimited import open_csv, open_tsv
 from hashrec.interactions.formats.lightgcn import open_lightgcn
 from hashrec.interactions.formats.movielens import open_movielens
@@ -35,7 +36,8 @@ FORMATS = {
     "tsv": Format(open_tsv, (".tsv",)),
     "txt": Format(open_txt, (".txt",)),
     "lightgcn": Format(open_lightgcn, ()),
-    "recbole": Format(open_recbole, (".inter",)),
+    "recbole": Format(open_recbole, (".inter", ".user", ".item")),
+    "criteo": Format(open_criteo, ()),
     "movielens": Format(open_movielens, (".dat",)),
     "parquet": Format(open_parquet, (".parquet", ".pq"), text=False),
     "sparse": Format(open_npz, (".npz",), text=False),

@@ -11,9 +11,17 @@ from hashrec.interactions.formats.source import Source
 
 __all__ = ["open_recbole"]
 
+_KINDS = {"token": "categorical", "float": "numeric", "token_seq": "multi", "float_seq": "multi"}
+
 
 def open_recbole(path: Path) -> Source:
-    """The columns are offered without their types."""
+    """The columns are offered without their types, which say what kinds they are."""
     source = open_delimited(path, "\t", "recbole")
     typed = {bare(column): column for column in source.columns}
-    return replace(source, columns=tuple(typed), load=lambda name: source.load(typed[name]))
+    types = {name: column.rpartition(":")[2] for name, column in typed.items()}
+    return replace(
+        source,
+        columns=tuple(typed),
+        load=lambda name: source.load(typed[name]),
+        kinds={name: _KINDS[kind] for name, kind in types.items() if kind in _KINDS},
+    )

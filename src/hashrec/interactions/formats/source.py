@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ class Source:
         first_row: what its users call the first row of data.
         text: it has no types; integers come as text.
         notes: what was assumed about it, a sentence each.
+        kinds: what it says itself of its columns: `categorical`, `numeric` or `multi`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Source:
     first_row: int = 1
     text: bool = False
     notes: tuple[str, ...] = ()
+    kinds: Mapping[str, Any] = field(default_factory=dict)
 
     def column(self, name: str) -> Column:
         return Column(self.name, name, self.load(name), self.first_row, self.text)

@@ -1,0 +1,291 @@
+"""Reading impressions: a log, and what else is known of its users and items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hashrec.component import nearest
+from hashrec.errors import DataError
+from hashrec.impressions.field import Field, Kind, Owner
+from hashrec.impressions.kinds import Kinds, kind_of
+from hashrec.impressions.labels import label_column, labels
+from hashrec.impressions.log import Impressions, Side
+from hashrec.impressions.values import Values, values_of
+from hashrec.interactions import Ids, Report
+from hashrec.interactions.columns import column_for
+from hashrec.interactions.factor import Column, factorise, ranked
+from hashrec.interactions.files import open_source
+from hashrec.interactions.formats import Source
+from hashrec.interactions.values import times
+
+__all__ = ["read_candidates", "read_impressions"]
+
+
+def read_impressions(
+    source: Any,
+    *,
+    label: str | None = None,
+    threshold: float | None = None,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    user_columns: Sequence[str] = (),
+    item_columns: Sequence[str] = (),
+    user_features: Any = None,
+    item_features: Any = None,
+    kinds: Kinds | None = None,
+    format: str | None = None,
+) -> Impressions:
+    """A log of impressions with labels, one a row; nothing is merged or dropped.
+
+    All columns that are not the user, the item, the label or the time become fields; their kinds
+    are those said in `kinds`, in the file's own header (RecBole, Criteo), or seen in the values.
+
+    Args:
+        source: a file or data frame, as for `hashrec.read`.
+        label: the column of labels, 0 or 1; or of ratings, with `threshold`: 1 is what is at
+            least that. A threshold alone is of the rating column.
+        user, item, time: columns, where their names do not tell; "none": there is no such column.
+        user_columns, item_columns: columns of the log that belong to its users or items: kept
+            once an id, as in its last row.
+        user_features, item_features: files or frames of a row an id, the id first; all their other
+            columns are fields.
+        kinds: what the caller says of columns, in any of the sources.
+
+    Raises DataError for whatever cannot be read so.
+    """
+    said = kinds or Kinds()
+    log = open_source(source, format)
+    roles = _roles(log, user, item, time)
+    labelled = _labelled(log, label, threshold)
+    tables = {"user": user_features, "item": item_features}
+    opened: dict[Owner, Source] = {
+        owner: open_source(tables[owner]) for owner in ("user", "item") if tables[owner] is not None
+    }
+    _check_named(log, opened, said, {"user": user_columns, "item": item_columns})
+    inline: dict[str, Owner] = dict.fromkeys(user_columns, "user")
+    inline |= dict.fromkeys(item_columns, "item")
+    return _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
+
+
+def read_candidates(
+    source: Any,
+    fields: Sequence[Field],
+    *,
+    user: str | None,
+    item: str | None,
+    separator: str | None = None,
+    format: str | None = None,
+    **features: Any,
+) -> Impressions:
+    """Rows to be scored, without labels, for a model that looks at `fields`.
+
+    Args:
+        user, item: columns; None: the model has no such ids.
+        features: `user_features` and `item_features`, as for `read_impressions`.
+
+    Columns of users' and items' fields may be there or not: those that are not are looked up in
+    the model. Other columns are not looked at. Raises DataError where a field of rows is missing,
+    naming all that are.
+    """
+    log = open_source(source, format)
+    roles = {
+        role: None if name is None else column_for(role, name, log.columns, log.name, False)
+        for role, name in (("user", user), ("item", item))
+    }
+    roles["time"] = None
+    opened: dict[Owner, Source] = {
+        owner: open_source(features[f"{owner}_features"])
+        for owner in ("user", "item") if features.get(f"{owner}_features") is not None
+    }  # fmt: skip
+    missing = [one.name for one in fields if one.owner == "row" and one.name not in log.columns]
+    if missing:
+        raise DataError(
+            "fields that the model looks at are missing", name=log.name,
+            expected="the columns " + ", ".join(map(repr, missing)),
+            got="the columns " + ", ".join(map(repr, log.columns)),
+            fix=nearest(missing[0], log.columns),
+        )  # fmt: skip
+    known: dict[str, Kind] = {one.name: one.kind for one in fields}
+    reading = _Reading(log, roles, Kinds(separator=separator), opened, {}, known)
+    return reading.impressions(None, None)
+
+
+def _roles(
+    log: Source, user: str | None, item: str | None, time: str | None
+) -> dict[str, str | None]:
+    named = {"user": user, "item": item, "time": time}
+    if log.kinds and "label" in log.columns and user is None and item is None:
+        named |= {"user": "none", "item": "none"}  # Criteo's log names no ids
+    found = {role: column_for(role, named[role], log.columns, log.name, True) for role in named}
+    if found["user"] is not None and found["user"] == found["item"]:
+        raise DataError("user and item are the same column", name=log.name,
+                        got=repr(found["user"]), expected="two columns")  # fmt: skip
+    return found
+
+
+def _labelled(log: Source, label: str | None, threshold: float | None) -> str:
+    if label is None and threshold is not None:
+        rating = column_for("rating", None, log.columns, log.name, False)
+        if rating is not None:
+            return rating
+    return label_column(log.columns, label, log.name)
+
+
+def _check_named(
+    log: Source,
+    opened: Mapping[Owner, Source],
+    said: Kinds,
+    inline: Mapping[str, Sequence[str]],
+) -> None:
+    every = [*log.columns, *(name for source in opened.values() for name in source.columns)]
+    said.check(every)
+    for owner, names in inline.items():
+        for name in names:
+            if name not in log.columns:
+                raise DataError(
+                    f"there is no column {name!r} of the {owner}", name=log.name,
+                    expected=", ".join(log.columns), fix=nearest(name, log.columns),
+                )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One log and the sources beside it.
+
+    Attributes:
+        roles: the columns of user, item and time. inline: whose a column of the log is, where it
+            is not the row's. known: the kinds of the only columns wanted; None: all are.
+    """
+
+    log: Source
+    roles: Mapping[str, str | None]
+    said: Kinds
+    opened: Mapping[Owner, Source]
+    inline: Mapping[str, Owner]
+    known: Mapping[str, Kind] | None = None
+
+    def impressions(self, label: str | None, threshold: float | None) -> Impressions:
+        ids, places = self._ids()
+        n = self._length(label, places)
+        time = self.roles["time"]
+        moments = None if time is None else times(self.log.column(time))
+        apart = {label, *self.roles.values()}
+        rows, fields = self._fields(self.log, "row", apart)
+        sides = self._inline_sides(rows, fields, ids, places)
+        for owner, source in self.opened.items():
+            self._add_side(owner, source, sides, fields)
+        _refuse_twice(fields)
+        order = ("user", "item", "row")
+        return Impressions(
+            ids["user"], ids["item"], places["user"], places["item"],
+            None if label is None else labels(self.log.column(label), threshold), moments,
+            tuple(sorted(fields, key=lambda one: order.index(one.owner))), rows, sides,
+            self._report(n, label, ids), n,
+        )  # fmt: skip
+
+    def _ids(self) -> tuple[dict[str, Ids | None], dict[str, Any]]:
+        ids: dict[str, Ids | None] = {"user": None, "item": None}
+        places: dict[str, Any] = {"user": None, "item": None}
+        for role in ids:
+            name = self.roles[role]
+            if name is not None:
+                array, (positions,) = ranked([factorise(self.log.column(name))])
+                ids[role], places[role] = Ids(array), positions
+        return ids, places
+
+    def _length(self, label: str | None, places: Mapping[str, Any]) -> int:
+        known = [len(one) for one in places.values() if one is not None]
+        n = known[0] if known else len(self.log.load(label or self.log.columns[0]))
+        if not n:
+            raise DataError("there are no impressions", name=self.log.name, expected="rows of data")
+        return n
+
+    def _fields(
+        self, source: Source, owner: Owner, apart: set[str | None]
+    ) -> tuple[dict[str, Values], list[Field]]:
+        """The fields of a source, all columns but those `apart`; and whose each is."""
+        values: dict[str, Values] = {}
+        fields: list[Field] = []
+        said = {**source.kinds, **self.said.named}
+        for name in source.columns:
+            unwanted = name in self.said.ignore or (self.known is not None
+                                                    and name not in self.known)  # fmt: skip
+            if name in apart or unwanted:
+                continue
+            column: Column = source.column(name)
+            kind = kind_of(column, said) if self.known is None else self.known[name]
+            values[name] = values_of(column, kind, self.said.between(source))
+            fields.append(Field(name, kind, self.inline.get(name, owner)))
+        return values, fields
+
+    def _inline_sides(
+        self,
+        rows: dict[str, Values],
+        fields: Sequence[Field],
+        ids: Mapping[str, Ids | None],
+        places: Mapping[str, Any],
+    ) -> dict[Owner, Side]:
+        """Moves what belongs to users and items out of `rows`, as it stood in their last row."""
+        sides: dict[Owner, Side] = {}
+        for owner in ("user", "item"):
+            names = [one.name for one in fields if one.owner == owner]
+            known = ids[owner]
+            if not names:
+                continue
+            if known is None:
+                raise DataError(f"columns of the {owner} in a log without one", name=self.log.name,
+                                got=", ".join(names), fix=f"name the {owner} column")  # fmt: skip
+            last = np.zeros(len(known), dtype=np.int64)
+            last[places[owner]] = np.arange(len(places[owner]))
+            sides[owner] = Side(known, {name: rows.pop(name).take(last) for name in names})
+        return sides
+
+    def _add_side(
+        self, owner: Owner, source: Source, sides: dict[Owner, Side], fields: list[Field]
+    ) -> None:
+        """The fields of a file of users or items, and of the log's own columns of them."""
+        key = source.columns[0]
+        positions = _distinct(source, key, owner)
+        values, found = self._fields(source, owner, {key})
+        order = np.argsort(positions[1])
+        mine = {name: one.take(order) for name, one in values.items()}
+        fields += found
+        known = sides.get(owner)
+        if known is not None:
+            at = known.ids.positions(positions[0].array).astype(np.int64)
+            mine |= {name: one.take(at) for name, one in known.values.items()}
+        sides[owner] = Side(positions[0], mine)
+
+    def _report(self, n: int, label: str | None, ids: Mapping[str, Ids | None]) -> Report:
+        none = "none"
+        return Report(
+            source=self.log.name, format=self.log.format, user=self.roles["user"] or none,
+            item=self.roles["item"] or none, rating=label, time=self.roles["time"], rows=n,
+            users=len(ids["user"] or ()), items=len(ids["item"] or ()), interactions=n,
+            notes=self.log.notes,
+        )  # fmt: skip
+
+
+def _distinct(source: Source, key: str, owner: Owner) -> tuple[Ids, Any]:
+    """The ids of a file of users or items, and the position of each row. Raises DataError for an
+    id that has two rows."""
+    array, (positions,) = ranked([factorise(source.column(key))])
+    ids = Ids(array)
+    if len(positions) > len(ids):
+        twice = int(np.flatnonzero(np.bincount(positions) > 1)[0])
+        raise DataError(f"a {owner} with two rows of features", name=source.name,
+                        got=repr(ids.array[twice].as_py()), expected="one row an id")  # fmt: skip
+    return ids, positions
+
+
+def _refuse_twice(fields: Sequence[Field]) -> None:
+    names = [one.name for one in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError("two fields of one name", name=name, expected="one",
+                            fix="rename one of the columns, or ignore it")  # fmt: skip

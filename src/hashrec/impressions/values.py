@@ -1,0 +1,187 @@
+"""The values of fields as read: words, numbers, and bags of words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashrec.errors import DataError
+from hashrec.impressions.field import Kind
+from hashrec.interactions.exact import exact
+from hashrec.interactions.factor import Column
+from hashrec.interactions.values import numbers
+
+__all__ = ["Bags", "Numbers", "Values", "Words", "bags", "floats", "values_of", "words"]
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """One word a row.
+
+    Attributes:
+        codes: (n,) int32 places in `known`, -1 for a row without a word.
+        known: pa.StringArray of distinct words, some of which may be in no row.
+    """
+
+    codes: npt.NDArray[np.int32]
+    known: Any
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: Places) -> Words:
+        """The named rows; -1 is a row without a word."""
+        return replace(self, codes=np.append(self.codes, np.int32(-1))[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """One number a row: (n,) float64, NaN where there is none."""
+
+    values: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Places) -> Numbers:
+        """The named rows; -1 is a row without a number."""
+        return Numbers(np.append(self.values, np.nan)[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Bags:
+    """Any number of words a row, in order.
+
+    Attributes:
+        offsets: (n + 1,) int64; row r has `codes[offsets[r]:offsets[r + 1]]`.
+        codes: (n_words,) int32 places in `known`, a pa.StringArray of distinct words.
+    """
+
+    offsets: Places
+    codes: npt.NDArray[np.int32]
+    known: Any
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, rows: Places) -> Bags:
+        """The named rows; -1 is an empty one."""
+        starts = np.append(self.offsets[:-1], 0)[rows]
+        lengths = np.append(np.diff(self.offsets), 0)[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return Bags(offsets, self.codes[np.repeat(starts, lengths) + inside], self.known)
+
+
+Values: TypeAlias = Words | Numbers | Bags
+
+
+def values_of(column: Column, kind: Kind, separator: str) -> Values:
+    """A column as values of a kind. Raises DataError where they are of another."""
+    if kind == "numeric":
+        return floats(column)
+    return words(column) if kind == "categorical" else bags(column, separator)
+
+
+def words(column: Column) -> Words:
+    """Text as it is, integers and whole floats as they are written, booleans as true and false.
+
+    Nothing, an empty text in a text file and NaN are no words. Raises DataError for other types.
+    """
+    chunks = _plain(column)
+    if pa.types.is_floating(chunks.type):
+        chunks = pc.if_else(pc.is_nan(chunks), None, chunks)
+    return Words(*_coded(chunks, column))
+
+
+def floats(column: Column) -> Numbers:
+    """Raises DataError, with an example, for text that is no number."""
+    chunks = _plain(column)
+    if pa.types.is_boolean(chunks.type):
+        chunks = chunks.cast(pa.int8())
+    found = numbers(chunks)
+    if found is None:
+        raise DataError(
+            "a numeric field holds what is no number", name=column.where,
+            expected="numbers, or nothing", got=_no_number(chunks),
+            fix="name it among the categorical fields, or mend the column",
+        )  # fmt: skip
+    values = found.to_numpy().astype(np.float64)
+    return Numbers(np.where(np.isfinite(values), values, np.nan))
+
+
+def bags(column: Column, separator: str) -> Bags:
+    """Lists of words, or text that holds them between separators; empty words are left out."""
+    chunks = _plain(column)
+    kind = chunks.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lists = chunks.combine_chunks() if chunks.num_chunks != 1 else chunks.chunk(0)
+    else:
+        lists = pc.split_pattern(_text(chunks, column), separator)
+        lists = lists.combine_chunks() if lists.num_chunks != 1 else lists.chunk(0)
+    parents = pc.list_parent_indices(lists).to_numpy()
+    codes, known = _coded(pa.chunked_array([pc.list_flatten(lists)]), column)
+    blank = pc.index_in(pa.scalar(""), known).as_py()
+    kept = (codes >= 0) & (codes != (-1 if blank is None else blank))
+    lengths = np.bincount(parents[kept], minlength=len(lists))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Bags(offsets, codes[kept], known)
+
+
+def _plain(column: Column) -> Any:
+    """The values as chunks without a dictionary; nulls alone are text."""
+    values = column.values
+    chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+    if pa.types.is_dictionary(chunks.type):
+        chunks = chunks.cast(chunks.type.value_type)
+    return chunks.cast(pa.string()) if pa.types.is_null(chunks.type) else chunks
+
+
+def _coded(chunks: Any, column: Column) -> tuple[npt.NDArray[np.int32], Any]:
+    """(n,) int32 places in distinct text, -1 for nulls; and that text."""
+    try:
+        encoded = chunks.dictionary_encode().combine_chunks()
+    except pa.ArrowNotImplementedError as fault:
+        raise _unfit(column, chunks.type) from fault
+    if isinstance(encoded, pa.ChunkedArray):  # of no chunks at all
+        return np.zeros(0, np.int32), pa.array([], pa.string())
+    codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int32)
+    return codes, _text(encoded.dictionary, column)
+
+
+def _text(values: Any, column: Column) -> Any:
+    if pa.types.is_boolean(values.type):
+        return values.cast(pa.string())
+    try:
+        if isinstance(values, pa.ChunkedArray):
+            return values.cast(pa.string())
+        return exact(values, column.where).cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
+        raise _unfit(column, values.type) from fault
+    except DataError as fault:
+        raise _unfit(column, values.type, fault.got) from fault
+
+
+def _unfit(column: Column, kind: Any, got: str = "") -> DataError:
+    return DataError(
+        "this column cannot be a field of words", name=column.where,
+        expected="text, integers, booleans, or lists of them",
+        got=f"type {kind}" + (f", {got}" if got else ""),
+        fix="convert it, name it among the numeric fields, or ignore it",
+    )  # fmt: skip
+
+
+def _no_number(chunks: Any) -> str:
+    if not pa.types.is_string(chunks.type):
+        return f"type {chunks.type}"
+    for word in pc.unique(chunks.drop_null()).to_pylist():
+        if numbers(pa.chunked_array([pa.array([word])])) is None:
+            return f"text such as {word!r}"
+    return "text"
