@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from hashrec.interactions import Interactions, LastOut, Parts, UserSplit, plante
 from hashrec.learning import Table, Training
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender, load
-from hashrec.workflow import Job, peak_rss_mb, run, union
+from hashrec.workflow import Job, run, union
 
 LOG = planted(70, 40, communities=4, degree=12, noise=0.1, seed=8).interactions
 REST, TEST = LOG.split(UserSplit(test=0.25, seed=0))
@@ -183,33 +182,6 @@ def test_what_would_fail_at_the_end_is_refused_before_any_work(
     else:
         with pytest.raises(UsageError, match="unknown protocol 'lightgnc'.*Did you mean lightgcn"):
             run(Parts(LOG), job(tmp_path / "m", protocol="lightgnc"))
-
-
-def test_stages_that_come_again_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    instants = iter([1.0, 3.0, 10.0, 10.5])
-    monkeypatch.setattr(workflow.time, "perf_counter", lambda: next(instants))
-    clock = workflow._Clock({"read": 4.0})
-    for _ in range(2):
-        with clock.time("encode"):
-            pass
-    assert clock.seconds == {"read": 4.0, "encode": 2.5}
-
-
-def test_macos_counts_memory_in_bytes_and_linux_in_kilobytes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    linux = peak_rss_mb()
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert peak_rss_mb() == pytest.approx(linux / 1000, abs=0.1)
-
-
-def test_the_peak_of_memory_is_in_megabytes() -> None:
-    """A Python process with numpy and numba holds tens of MB at least, and never a terabyte."""
-    before = peak_rss_mb()
-    ballast = np.ones(60_000_000 // 8)
-    assert 30 < before <= peak_rss_mb() < 1e6
-    assert ballast[-1] == 1
 
 
 def test_test_interactions_that_train_holds_are_counted_and_told(tmp_path: Path) -> None:

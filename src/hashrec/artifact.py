@@ -17,7 +17,16 @@ from typing import Any
 
 from hashrec.folder import Arrays, Kind, map_arrays, write_arrays
 
-__all__ = ["FORMAT_VERSION", "StoredModel", "check_target", "is_model", "open_model", "write_model"]
+__all__ = [
+    "FORMAT_VERSION",
+    "StoredModel",
+    "check_target",
+    "is_model",
+    "open_model",
+    "read_ids",
+    "write_ids",
+    "write_model",
+]
 
 FORMAT_VERSION = 1
 _MODEL = Kind(
@@ -74,7 +83,7 @@ def write_model(
         {
             "arrays.safetensors": lambda place: write_arrays(place, arrays),
             "seen.safetensors": lambda place: write_arrays(place, seen),
-            "ids.parquet": lambda place: _write_ids(place, users, items),
+            "ids.parquet": lambda place: write_ids(place, users, items),
         },
     )
 
@@ -87,7 +96,7 @@ def open_model(path: str | Path, *, verify: bool = False) -> StoredModel:
     folder = Path(path)
     header, sizes = _MODEL.open(folder, verify=verify)
     try:
-        users, items = _read_ids(folder / "ids.parquet")
+        users, items = read_ids(folder / "ids.parquet", _MODEL)
         arrays = map_arrays(folder / "arrays.safetensors", _MODEL)
         seen = map_arrays(folder / "seen.safetensors", _MODEL)
     except (KeyError, TypeError, ValueError) as fault:
@@ -95,7 +104,8 @@ def open_model(path: str | Path, *, verify: bool = False) -> StoredModel:
     return StoredModel(header, arrays, seen, users, items, sizes)
 
 
-def _write_ids(path: Path, users: Any, items: Any) -> None:
+def write_ids(path: Path, users: Any, items: Any) -> None:
+    """Raw ids of both sides, Arrow arrays in ascending order, as one parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -120,7 +130,8 @@ def _write_ids(path: Path, users: Any, items: Any) -> None:
     )
 
 
-def _read_ids(path: Path) -> tuple[Any, Any]:
+def read_ids(path: Path, kind: Kind) -> tuple[Any, Any]:
+    """What `write_ids` wrote. Raises ModelError for a file that parquet cannot read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -128,5 +139,5 @@ def _read_ids(path: Path) -> tuple[Any, Any]:
         table = pq.read_table(path)
         columns = [table[name].combine_chunks() for name in ("user", "item")]
     except (pa.ArrowException, OSError, KeyError) as fault:
-        raise _MODEL.damaged(path, "ids that parquet can read", str(fault)) from fault
+        raise kind.damaged(path, "ids that parquet can read", str(fault)) from fault
     return columns[0].drop_null(), columns[1].drop_null()

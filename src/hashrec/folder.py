@@ -276,7 +276,7 @@ def map_arrays(path: Path, kind: Kind) -> Arrays:
 
 
 _DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I32": np.int32, "I64": np.int64,
-           "F16": np.float16, "F32": np.float32}  # fmt: skip
+           "F16": np.float16, "F32": np.float32, "F64": np.float64}  # fmt: skip
 
 
 def _view(body: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[Any]:

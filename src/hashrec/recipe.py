@@ -6,7 +6,6 @@ where a name becomes a class.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,12 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hashrec.codes import Coder, FloatCodes, SignCodes
-from hashrec.component import Component, Registry, nearest, read_setting, validate
+from hashrec.component import Component, Registry, validate
 from hashrec.encoders import ENCODERS, Encoder, Spectral, TrainedEncoder
 from hashrec.errors import RecipeError
 from hashrec.hashing import CODES, LearnedCoder
 from hashrec.interactions import SPLITS, Cleaning, Split, UserSplit
 from hashrec.learning import Table, Training
+from hashrec.settings import laid_over
 
 __all__ = ["Recipe"]
 
@@ -153,10 +153,7 @@ class Recipe(Component):
 
         A value is read as JSON where it is JSON (`0.5`, `null`, `true`), else as text.
         """
-        options = _read_toml(Path(path)) if path is not None else {}
-        for setting in settings:
-            _apply(options, setting)
-        return cls.from_dict(options)
+        return cls.from_dict(laid_over(path, settings, cls.model_fields))
 
     def full_precision(self) -> Recipe:
         """The same recipe without any rounding: what codes are measured against."""
@@ -174,33 +171,3 @@ def _named(section: str, value: Any) -> Any:
         bits = value["bits"]
         default = "sign" if bits == 1 else "float" if bits in (16, 32) else "int"
     return {"name": default, **value}
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise RecipeError(
-            "the recipe cannot be read", name=str(path), got=fault.strerror or str(fault)
-        ) from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise RecipeError(
-            "the recipe is not TOML", name=str(path), expected="TOML", got=str(fault)
-        ) from fault
-
-
-def _apply(options: dict[str, Any], setting: str) -> None:
-    path, value = read_setting(setting)
-    *sections, key = path.split(".")
-    place = options
-    for section in sections:
-        inner = place.setdefault(section, {})
-        if isinstance(inner, str):  # `codes=int` before `codes.bits=4`
-            inner = place[section] = {"name": inner}
-        if not isinstance(inner, dict):
-            raise RecipeError(
-                f"{section} has no keys inside, so {path} cannot be set",
-                fix=nearest(section, Recipe.model_fields),
-            )
-        place = inner
-    place[key] = value

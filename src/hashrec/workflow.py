@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +12,7 @@ import numpy as np
 
 from hashrec.artifact import check_target
 from hashrec.budget import choose
+from hashrec.costs import Clock, peak_rss_mb
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding, TrainedEncoder
 from hashrec.errors import DataError, OutputError
@@ -25,7 +22,7 @@ from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender
 
-__all__ = ["Job", "Outcome", "peak_rss_mb", "run", "union"]
+__all__ = ["Job", "Outcome", "run", "union"]
 
 # Checkpoints of the two fits of a job are named STAGE-PART.safetensors.
 _STAGES, _PARTS = ("fit", "everything"), ("choose", "all", "codes")
@@ -74,19 +71,6 @@ class Outcome:
     result: dict[str, Any]
 
 
-@dataclass
-class _Clock:
-    """Seconds a stage; stages that come again add up."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
-
-
 def run(
     parts: Parts, job: Job, *, read_seconds: float = 0.0, progress: Progress = SILENT
 ) -> Outcome:
@@ -98,7 +82,7 @@ def run(
     check_target(job.out)
     _check_folder(job)
     protocol_named(job.protocol)
-    clock = _Clock({"read": read_seconds})
+    clock = Clock({"read": read_seconds})
     with clock.time("split"):
         train, test, held_out = _parts(parts, job)
     _forget(job, only_if=job.fresh)
@@ -123,7 +107,7 @@ def run(
         files = model.save(job.out)
         _forget(job)
     result |= _sizes(model, files) | {
-        "seconds": _rounded(clock.seconds),
+        "seconds": clock.rounded(),
         "peak_rss_mb": peak_rss_mb(),
     }
     return Outcome(model, result)
@@ -159,7 +143,7 @@ def _fit(
     train: Interactions,
     job: Job,
     stage: str,
-    clock: _Clock,
+    clock: Clock,
     progress: Progress,
     *,
     epochs: int | None = None,
@@ -239,13 +223,3 @@ def _repeated(truth: Csr, seen: Csr) -> int:
 def _sizes(model: Recommender, files: dict[str, int]) -> dict[str, Any]:
     sizes = model.fitted.sizes()
     return {**sizes, "model_bytes": sum(files.values()), "files": files}
-
-
-def _rounded(seconds: dict[str, float]) -> dict[str, float]:
-    return {stage: round(spent, 4) for stage, spent in seconds.items()}
-
-
-def peak_rss_mb() -> float:
-    """The most memory this process has held, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

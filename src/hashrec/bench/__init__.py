@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hashrec.bench.buckets import bench_buckets
+from hashrec.bench.ctr import bench_ctr
 from hashrec.bench.frontier import bench_frontier
 from hashrec.bench.graphhash import bench_graphhash
 from hashrec.bench.hashlgn import bench_hashlgn
@@ -23,7 +24,7 @@ __all__ = ["BENCHES", "LONG", "Bench"]
 # what is there, and `device`.
 Bench = Callable[..., dict[str, Any]]
 
-LONG = frozenset({"frontier", "graphhash", "hashlgn", "search"})
+LONG = frozenset({"ctr", "frontier", "graphhash", "hashlgn", "search"})
 
 BENCHES: Mapping[str, Bench] = {
     "propagate": bench_propagate,
@@ -34,4 +35,5 @@ BENCHES: Mapping[str, Bench] = {
     "frontier": bench_frontier,
     "hashlgn": bench_hashlgn,
     "search": bench_search,
+    "ctr": bench_ctr,
 }

@@ -35,7 +35,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hashrec {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_fit, _evaluate, _recommend, _similar, _buckets, _inspect, _bench, _doctor):
+    for add in (
+        _fit, _evaluate, _recommend, _similar, _buckets, _fit_ctr, _score, _export, _inspect,
+        _bench, _doctor,
+    ):  # fmt: skip
         add(commands)
     return parser
 
@@ -100,10 +103,13 @@ def _evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--test",
         required=True,
         metavar="FILE",
-        help="test interactions, or a folder with a test part",
+        help="test interactions, or a folder with a test part; for a model of clicks, impressions",
     )
     _columns(parser)
     _measuring(parser)
+    group = parser.add_argument_group("for a model of clicks")
+    _labels(group)
+    _sides(group)
 
 
 def _recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -122,6 +128,18 @@ def _recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--allow", type=Path, metavar="FILE", help="only the items it names, an id a line"
     )
+    parser.add_argument(
+        "--ranker", type=Path, metavar="MODEL",
+        help="rank what is retrieved by this model of clicks, a folder that fit-ctr wrote",
+    )  # fmt: skip
+    parser.add_argument(
+        "--candidates", type=_positive, default=200, metavar="N",
+        help="with --ranker: how many are retrieved for each user (200)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--context", action="append", default=[], metavar="FIELD=VALUE",
+        help="with --ranker: a field of the moment, the same for all",
+    )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="every user of the model; needs --out")
     parser.add_argument("--include-seen", action="store_true", help="do not leave out seen items")
     _unknown(parser)
@@ -184,6 +202,92 @@ def _buckets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
 
 
+def _fit_ctr(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands, "fit-ctr", "Train a model of clicks on impressions, measure it and write it."
+    )
+    _data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
+    parser.add_argument(
+        "--test", metavar="FILE", help="evaluate on this instead of a part held out"
+    )
+    parser.add_argument("--recipe", type=Path, metavar="R.toml", help="the configuration")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="lay one value over the recipe, as model.name=deep-fm or table.rows=0.25",
+    )
+    _impressions(parser)
+    parser.add_argument(
+        "--no-refit", action="store_true", help="keep the model fitted without the held-out part"
+    )
+    parser.add_argument(
+        "--no-evaluate", action="store_true", help="hold out nothing but the valid part"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="do not go on from checkpoints of a training stopped"
+    )
+
+
+def _impressions(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("impressions (default: detected and printed)")
+    _labels(group)
+    for role in ("user", "item", "time"):
+        group.add_argument(
+            f"--{role}", metavar="NAME", help=f"the {role} column; none: there is none"
+        )
+    for kind in ("categorical", "numeric", "multi"):
+        group.add_argument(f"--{kind}", metavar="A,B", help=f"columns that are {kind} fields")
+    group.add_argument("--ignore", metavar="A,B", help="columns that are no fields")
+    for side in ("user", "item"):
+        group.add_argument(
+            f"--{side}-columns", metavar="A,B", help=f"columns that belong to the {side}"
+        )
+    _sides(group)
+    group.add_argument("--format", metavar="F", help="read as this format, whatever the name says")
+
+
+def _labels(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--label", metavar="NAME", help="the column of labels: 0 or 1, or ratings")
+    group.add_argument(
+        "--threshold", type=float, metavar="T", help="1 is a rating of at least T, the rest is 0"
+    )
+
+
+def _sides(group: argparse._ArgumentGroup) -> None:
+    for side in ("user", "item"):
+        group.add_argument(
+            f"--{side}-features", metavar="FILE", help=f"a row for each {side}, the id first"
+        )
+    group.add_argument(
+        "--separator", metavar="S", help="between the words of multi-valued text (|)"
+    )
+
+
+def _score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "score", "How likely each of some impressions is to be taken.")
+    _ctr_model(parser)
+    parser.add_argument(
+        "--in", dest="candidates", required=True, metavar="FILE",
+        help="users, items and fields, under the names they had in training",
+    )  # fmt: skip
+    _out(parser)
+    parser.add_argument(
+        "--extend", metavar="FILE", help="interactions of users and items that came later"
+    )
+    group = parser.add_argument_group("what the model does not know")
+    _sides(group)
+    group.add_argument("--format", metavar="F", help="read as this format, whatever the name says")
+
+
+def _export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "export", "Write a model of clicks as ONNX, checked.")
+    _ctr_model(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx", help="to write")
+
+
 def _table_rows(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("rows: a share (0.25, 25%), a number (9000), bytes (4MB)")
     group.add_argument("--rows", metavar="ROWS", help="of both tables together (0.25)")
@@ -201,7 +305,7 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="propagate, spectral, buckets, step, graphhash, frontier, hashlgn",
+        help="propagate, spectral, buckets, step, graphhash, frontier, hashlgn, search, ctr",
     )
     parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
@@ -231,6 +335,13 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a folder that fit wrote")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="open without checking checksums (large models)"
+    )
+
+
+def _ctr_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a folder that fit-ctr wrote")
     parser.add_argument(
         "--no-verify", action="store_true", help="open without checking checksums (large models)"
     )

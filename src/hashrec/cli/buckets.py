@@ -36,10 +36,10 @@ from hashrec.cli.output import check_file_path, print_json, print_table, write_t
 from hashrec.cli.reading import train_of
 from hashrec.clustering import BipartiteGraph, louvain, modularity
 from hashrec.component import read_setting, validate
+from hashrec.costs import peak_rss_mb
 from hashrec.errors import UsageError
 from hashrec.interactions import Cleaning, Interactions
 from hashrec.progress import Progress
-from hashrec.workflow import peak_rss_mb
 
 __all__ = ["run"]
 

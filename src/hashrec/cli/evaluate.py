@@ -8,13 +8,17 @@ import time
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
 from hashrec.cli.reading import cuts, test_of
+from hashrec.costs import peak_rss_mb
+from hashrec.ctr_folder import is_ctr
 from hashrec.recommender import Recommender
-from hashrec.workflow import peak_rss_mb
 
 __all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> None:
+    if is_ctr(options.model):
+        _run_ctr(options)
+        return
     progress = listener()
     model = Recommender.load(options.model, verify=not options.no_verify)
     test = test_of(options, model.recipe.data, progress)
@@ -37,3 +41,34 @@ def run(options: argparse.Namespace) -> None:
         f"{held.unknown_users:,} users (left out), {held.unknown_items:,} items (misses)"
     )
     print_table(["metric", "value"], list(report.metrics.items()))
+
+
+def _run_ctr(options: argparse.Namespace) -> None:
+    """A model of clicks is measured by its chances, not by lists."""
+    from hashrec.ctr import CtrModel
+
+    model = CtrModel.load(options.model, verify=not options.no_verify)
+    named = {"label": options.label, "threshold": options.threshold}
+    began = time.perf_counter()
+    test = model.read(
+        options.test,
+        labelled=True,
+        user_features=options.user_features,
+        item_features=options.item_features,
+        separator=options.separator,
+        format=options.format,
+        **{key: value for key, value in named.items() if value is not None},
+    )
+    metrics = model.evaluate(test)
+    result = {
+        **metrics,
+        "impressions_evaluated": len(test),
+        **model.fitted.sizes(),
+        "seconds": {"evaluate": round(time.perf_counter() - began, 4)},
+        "peak_rss_mb": peak_rss_mb(),
+    }
+    if options.json:
+        print_json(result)
+        return
+    print(f"{len(test):,} impressions")
+    print_table(["metric", "value"], list(metrics.items()))

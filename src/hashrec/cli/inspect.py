@@ -7,6 +7,7 @@ from typing import Any
 
 from hashrec.artifact import open_model
 from hashrec.cli.output import print_json, print_table
+from hashrec.ctr_folder import is_ctr, open_ctr
 from hashrec.search import best_engine
 from hashrec.simd import instruction_set
 
@@ -14,6 +15,10 @@ __all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> None:
+    if is_ctr(options.model):
+        header, files = open_ctr(options.model, verify=not options.no_verify)
+        _show({**header, "files": files, "verified": not options.no_verify}, options)
+        return
     stored = open_model(options.model, verify=not options.no_verify)
     codes = stored.arrays["item_codes"]
     engine = best_engine(stored.header["item_codes"]["bits"], codes.shape[1])
@@ -23,6 +28,10 @@ def run(options: argparse.Namespace) -> None:
         "files": stored.sizes,
         "verified": not options.no_verify,
     }
+    _show(result, options)
+
+
+def _show(result: dict[str, Any], options: argparse.Namespace) -> None:
     if options.json:
         print_json(result)
         return
@@ -32,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
         width = max(len(key) for key, _ in rows)
         for key, value in rows:
             print(f"  {key.ljust(width)}  {value}")
-    total = sum(stored.sizes.values())
+    total = sum(result["files"].values())
     checked = "checksums good" if result["verified"] else "checksums not checked"
     print_table(["total bytes", "state"], [[total, checked]])
 

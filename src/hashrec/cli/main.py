@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _stop_on_terminate()
         _prepare(options)
-        command = importlib.import_module(f"hashrec.cli.{options.command}")
+        command = importlib.import_module(f"hashrec.cli.{options.command.replace('-', '_')}")
         command.run(options)
         sys.stdout.flush()
     except HashrecError as fault:

@@ -19,7 +19,9 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     model = Recommender.load(options.model, verify=not options.no_verify)
     allow = None if options.allow is None else _lines(options.allow)
-    if options.history is not None:
+    if options.ranker is not None:
+        table = _ranked(model, options, allow)
+    elif options.history is not None:
         history = _items(options.history)
         table = model.recommend_history(
             [history], options.k, threshold=options.threshold, allow=allow, unknown=options.unknown
@@ -41,10 +43,41 @@ def _check(options: argparse.Namespace) -> None:
     asked = [bool(options.users), options.history is not None, options.all]
     if sum(asked) != 1:
         raise UsageError("for whom?", expected="USER ids, or --history, or --all: one of them")
+    if options.ranker is None and options.context:
+        raise UsageError("--context needs a model that looks at it", fix="add --ranker MODEL")
+    if options.ranker is not None and (options.history is not None
+                                       or options.threshold is not None):  # fmt: skip
+        raise UsageError("--ranker ranks the best of known users",
+                         fix="leave out --history and --threshold")  # fmt: skip
     if options.all and options.out is None:
         raise UsageError("--all needs a file to write to", fix="add --out FILE.parquet")
     if options.out is not None:
         check_table_path(options.out)
+
+
+def _ranked(model: Recommender, options: argparse.Namespace, allow: list[str] | None) -> Any:
+    """Both stages."""
+    from hashrec.ctr import CtrModel
+    from hashrec.two_stage import retrieve_and_rank
+
+    context = {}
+    for one in options.context:
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            raise UsageError("cannot read --context", expected="FIELD=VALUE", got=repr(one))
+        context[name] = value
+    return retrieve_and_rank(
+        model,
+        CtrModel.load(options.ranker, verify=not options.no_verify),
+        None if options.all else options.users,
+        options.k,
+        candidates=options.candidates,
+        context=context,
+        unknown=options.unknown,
+        allow=allow,
+        filter_seen=not options.include_seen,
+        progress=listener(),
+    )
 
 
 def _items(text: str) -> list[str]:

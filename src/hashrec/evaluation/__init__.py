@@ -4,9 +4,10 @@
 The slow, obvious version of the same numbers is in `hashrec.evaluation.oracle`.
 """
 
+from hashrec.evaluation.binary import judged
 from hashrec.evaluation.measure import evaluate
 from hashrec.evaluation.protocols import PROTOCOLS, Protocol
 from hashrec.evaluation.ranking import Ranking, ranking_of
 from hashrec.evaluation.report import Report
 
-__all__ = ["PROTOCOLS", "Protocol", "Ranking", "Report", "evaluate", "ranking_of"]
+__all__ = ["PROTOCOLS", "Protocol", "Ranking", "Report", "evaluate", "judged", "ranking_of"]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from hashrec.impressions.field import Field
 from hashrec.impressions.kinds import Kinds
 from hashrec.impressions.log import Impressions, Side
+from hashrec.impressions.parts import Sources, sources_of
+from hashrec.impressions.planted import planted_impressions
 from hashrec.impressions.reading import read_candidates, read_impressions
 from hashrec.impressions.schema import Described, Fields, Known, Schema
 from hashrec.impressions.transforms import TRANSFORMS, Log, Quantile, Standard, Transform
@@ -26,8 +28,11 @@ __all__ = [
     "Quantile",
     "Schema",
     "Side",
+    "Sources",
     "Standard",
     "Transform",
+    "planted_impressions",
     "read_candidates",
     "read_impressions",
+    "sources_of",
 ]

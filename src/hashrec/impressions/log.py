@@ -50,6 +50,7 @@ class Impressions:
         fields: all of them, those of users first, then of items, then of rows.
         rows: the values of the fields that each row has itself.
         sides: for `user` and `item`, what is known of them, where anything is.
+        threshold: the rating from which on the label is 1; None where labels came as they are.
         report: how it was read. A part made by `split` keeps the report of the whole.
     """
 
@@ -64,6 +65,7 @@ class Impressions:
     sides: Mapping[Owner, Side] = field(default_factory=dict)
     report: Report | None = None
     n: int = 0
+    threshold: float | None = None
 
     def __len__(self) -> int:
         return self.n
@@ -107,19 +109,29 @@ class Impressions:
         test[order] = chosen.test_entries(entries, times)
         return self.take(np.flatnonzero(~test)), self.take(np.flatnonzero(test))
 
-    def interactions(self, rows: npt.NDArray[np.bool_] | None = None) -> Interactions:
-        """Who met what, over all impressions or those of a mask: ids are those of the log that
-        occur there.
+    def interactions(
+        self, rows: npt.NDArray[np.bool_] | None = None, *, ids: Interactions | None = None
+    ) -> Interactions:
+        """Who met what, over all impressions or those of a mask.
 
+        Ids are those that occur there; or those of `ids`, a log of no fewer impressions.
         Raises DataError where there are no users or no items.
         """
         if self.users is None or self.items is None or self.user is None or self.item is None:
             what = "users" if self.user is None else "items"
-            raise DataError(f"this log has no {what}, so there is no graph of who met what",
-                            fix="take the table method full, random or frequency")  # fmt: skip
+            raise DataError(f"this log has no {what}, so nobody met anything",
+                            fix="name the column, or say that there is neither")  # fmt: skip
         user, item = (side if rows is None else side[rows] for side in (self.user, self.item))
-        (users, user), (items, item) = _used(self.users, user), _used(self.items, item)
         times = None if self.times is None else self.times if rows is None else self.times[rows]
+        if ids is None:
+            users, items = (
+                Ids(known.take(np.unique(at)))
+                for known, at in ((self.users, user), (self.items, item))
+            )
+        else:
+            users, items = ids.users, ids.items
+        user = users.positions(self.users.array)[user]
+        item = items.positions(self.items.array)[item]
         matrix, latest = assemble(user, item, times, shape=(len(users), len(items)))
         return Interactions(users, items, matrix, latest, self._reported(len(user), matrix))
 
@@ -146,14 +158,6 @@ class Impressions:
                 side = self.sides[one.owner]
                 _add(digest, side.ids.array, *vars(side.values[one.name]).values())
         return digest.hexdigest()
-
-
-def _used(ids: Ids, places: npt.NDArray[np.int32]) -> tuple[Ids, npt.NDArray[np.int32]]:
-    """The ids that occur, and the places in them."""
-    used = np.zeros(len(ids), dtype=bool)
-    used[places] = True
-    rank = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    return Ids(ids.take(np.flatnonzero(used))), rank[places]
 
 
 def _add(digest: Any, *parts: Any) -> None:

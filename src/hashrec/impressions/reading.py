@@ -78,14 +78,17 @@ def read_candidates(
     *,
     user: str | None,
     item: str | None,
+    label: str | None = None,
+    threshold: float | None = None,
     separator: str | None = None,
     format: str | None = None,
     **features: Any,
 ) -> Impressions:
-    """Rows to be scored, without labels, for a model that looks at `fields`.
+    """Rows to be scored by a model that looks at `fields`.
 
     Args:
         user, item: columns; None: the model has no such ids.
+        label, threshold: to measure the model; None: rows without labels.
         features: `user_features` and `item_features`, as for `read_impressions`.
 
     Columns of users' and items' fields may be there or not: those that are not are looked up in
@@ -112,7 +115,8 @@ def read_candidates(
         )  # fmt: skip
     known: dict[str, Kind] = {one.name: one.kind for one in fields}
     reading = _Reading(log, roles, Kinds(separator=separator), opened, {}, known)
-    return reading.impressions(None, None)
+    named = None if label is None else label_column(log.columns, label, log.name)
+    return reading.impressions(named, threshold)
 
 
 def _roles(
@@ -185,7 +189,7 @@ class _Reading:
             ids["user"], ids["item"], places["user"], places["item"],
             None if label is None else labels(self.log.column(label), threshold), moments,
             tuple(sorted(fields, key=lambda one: order.index(one.owner))), rows, sides,
-            self._report(n, label, ids), n,
+            self._report(n, label, ids), n, threshold,
         )  # fmt: skip
 
     def _ids(self) -> tuple[dict[str, Ids | None], dict[str, Any]]:

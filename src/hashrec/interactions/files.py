@@ -21,7 +21,7 @@ from hashrec.interactions.formats.frame import open_frame
 from hashrec.interactions.formats.sparse import open_sparse
 from hashrec.interactions.log import Interactions
 
-__all__ = ["Parts", "open_source", "read", "read_parts"]
+__all__ = ["Parts", "open_source", "part_files", "read", "read_parts"]
 
 _PART_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -95,7 +95,7 @@ def read_parts(
     """
     sources = {"train": source}
     if isinstance(source, (str, PathLike)) and Path(source).is_dir():
-        sources = _part_files(Path(source))
+        sources = part_files(Path(source))
     opened = [open_source(part, format) for part in sources.values()]
     logs = build(opened, Wanted(user, item, rating, time), cleaning or Cleaning())
     return Parts(**dict(zip(sources, logs, strict=True)))
@@ -138,8 +138,10 @@ def _named(source: str | PathLike[str], format_name: str | None) -> Source:
     )
 
 
-def _part_files(folder: Path) -> dict[str, Path]:
-    """The file of each part that is there, in the order train, valid, test."""
+def part_files(folder: Path) -> dict[str, Path]:
+    """The file of each part that is there, in the order train, valid, test.
+
+    Raises DataError where there is no train part, or more than one file of a part."""
     found = {}
     for part, names in _PART_NAMES.items():
         files = [file for file in sorted(folder.iterdir()) if _is_part(file, names)]

@@ -26,7 +26,7 @@ from hashrec.training.loop import Outcome
 from hashrec.training.memory import estimate_mb
 from hashrec.training.run import Run, Watch
 
-__all__ = ["Trained", "lengths", "ranking", "refresher", "teller", "train"]
+__all__ = ["Trained", "check_device", "lengths", "ranking", "refresher", "teller", "train"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -71,7 +71,7 @@ class _Fit:
     def run(self) -> Trained:
         training = self.task.training
         torch.set_num_threads(threads())
-        _check_device(training.device)
+        check_device(training.device)
         epochs = self._known_epochs()
         if epochs is not None:
             return self._all(epochs, [])
@@ -247,7 +247,7 @@ def refresher(task: Task, batches: Batches) -> Callable[[Backbone], None] | None
     return refresh
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
     """Raises RecipeError for a device that torch does not know or this machine does not have."""
     try:
         torch.zeros(1, device=name).cpu()

@@ -1,0 +1,176 @@
+"""From impressions to a trained predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashrec.bucketing import Buckets
+from hashrec.ctr.examples import Examples, Lots, examples_of
+from hashrec.ctr.predictor import Predictor, build
+from hashrec.ctr.recipe import CtrRecipe
+from hashrec.ctr.run import CtrRun
+from hashrec.errors import DataError, UsageError
+from hashrec.impressions import Impressions, Schema
+from hashrec.progress import SILENT, Progress
+from hashrec.threads import threads
+from hashrec.training.fit import check_device
+from hashrec.training.journal import Journal
+from hashrec.training.keeping import Keeper
+
+__all__ = ["Trained", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training gave.
+
+    Attributes:
+        made: rows of users and items, or None. shift: what is added to logits.
+        facts: JSON-ready.
+    """
+
+    schema: Schema
+    made: Buckets | None
+    predictor: Predictor
+    shift: float
+    facts: dict[str, Any]
+
+
+def train(
+    recipe: CtrRecipe,
+    log: Impressions,
+    valid: Impressions | None = None,
+    *,
+    epochs: int | None = None,
+    separator: str | None = None,
+    folder: Path | None = None,
+    stage: str = "fit",
+    listeners: Sequence[Callable[[Mapping[str, Any]], None]] = (),
+    progress: Progress = SILENT,
+) -> Trained:
+    """Trains on `log` and keeps the weights of the epoch that was best on `valid`.
+
+    Args:
+        valid: None: carved from `log` as the recipe says.
+        epochs: chosen before: that many are run, and nothing is held out.
+        folder: where checkpoints and a journal go; a run that was killed goes on from them.
+        stage: tells this fit from others that keep things there.
+
+    Raises DataError for labels of one class, and for what cannot be learned from.
+    """
+    torch.set_num_threads(threads())
+    check_device(recipe.training.device)
+    _check_epochs(epochs, recipe.training.epochs)
+    _check_labels(log, "the log")
+    if epochs is not None:
+        valid = None
+    elif valid is None:
+        log, valid = log.split(recipe.valid)
+        _check_labels(log, "what is left beside the valid part")
+    if valid is not None:
+        _check_labels(valid, "the valid part")
+    schema = Schema.of(log, recipe.fields, separator)
+    made = _buckets(recipe, log, progress)
+    examples = examples_of(log, schema, made)
+    watched = None if valid is None else examples_of(valid, schema, made)
+    run = _run(recipe, schema, made, examples, watched, progress)
+    if folder is not None:
+        identity = {"recipe": recipe.to_dict(), "data": log.fingerprint(), "epochs": epochs,
+                    "valid": None if valid is None else valid.fingerprint()}  # fmt: skip
+        run.keeper = Keeper(folder / f"{stage}-ctr.safetensors", identity)
+    run.tell = _teller(folder, stage, listeners)
+    run.stop = epochs or recipe.training.epochs
+    outcome = run.train()
+    shift = recipe.training.shift(run.batches.negatives_kept)
+    module = run.module.eval()
+    facts = {
+        "epochs": outcome.best_epoch or outcome.epoch,
+        "train_seconds": round(outcome.seconds, 3),
+        "history": outcome.history,
+        "parameters": module.n_parameters,
+        "table_rows": module.id_rows,
+        "impressions": len(log),
+        "positives": log.positives,
+        "buckets": None if made is None else made.fingerprint(),
+    }
+    return Trained(schema, made, module, shift, facts)
+
+
+def _run(
+    recipe: CtrRecipe,
+    schema: Schema,
+    made: Buckets | None,
+    examples: Examples,
+    valid: Examples | None,
+    progress: Progress,
+) -> CtrRun:
+    training = recipe.training
+    assert examples.label is not None
+    bases = (*schema.bases, schema.n_tokens)
+    lots = Lots(
+        examples, min(training.batch, len(examples)), recipe.seed, training.negatives,
+        training.unknown, bases, training.device,
+    )  # fmt: skip
+    seen = float(examples.label.sum()) * training.positives
+    share = seen / (seen + lots.negatives_kept * float((examples.label == 0).sum()))
+    module = build(recipe, schema, made, share).to(training.device)
+    progress.note(
+        f"training {module.n_parameters:,} parameters ({module.id_rows:,} rows of users and items)"
+        f" on {lots.population:,} impressions, {len(lots)} steps an epoch"
+    )
+    return CtrRun(module, lots, training, training.epochs, valid=valid, progress=progress)
+
+
+def _buckets(recipe: CtrRecipe, log: Impressions, progress: Progress) -> Buckets | None:
+    """The rows of the ids of a log. All ids have a bucket, whichever impressions make the graph."""
+    if log.users is None and log.items is None:
+        if recipe.table.method.name != "full":
+            raise UsageError(
+                "the log has no users and items to share rows", name="table.method",
+                got=recipe.table.method.name, fix="name both columns, or use fields.max_rows",
+            )  # fmt: skip
+        return None
+    met = log.interactions()
+    if recipe.edges == "all" or log.label is None:
+        return recipe.table.buckets(met, recipe.dim, recipe.seed, progress=progress)
+    liked = log.interactions(log.label > 0, ids=met)
+    return recipe.table.buckets(liked, recipe.dim, recipe.seed, progress=progress)
+
+
+def _teller(
+    folder: Path | None, stage: str, listeners: Sequence[Callable[[Mapping[str, Any]], None]]
+) -> Callable[[Mapping[str, Any]], None]:
+    every = list(listeners)
+    if folder is not None:
+        every.append(Journal(folder / "journal.jsonl"))
+
+    def tell(event: Mapping[str, Any]) -> None:
+        for listener in every:
+            listener({"stage": stage, **event})
+
+    return tell
+
+
+def _check_labels(log: Impressions, what: str) -> None:
+    if log.label is None:
+        raise DataError(f"{what} has no labels", expected="a label in every row")
+    if len(np.unique(log.label)) < 2:
+        got = "no row" if not len(log) else f"{len(log):,} rows, all {log.label[0]:g}"
+        raise DataError(
+            f"{what} has labels of one class", expected="both 0 and 1", got=got,
+            fix="give more data, another label column, or another threshold",
+        )  # fmt: skip
+
+
+def _check_epochs(epochs: int | None, most: int) -> None:
+    if epochs is not None and not 1 <= epochs <= most:
+        raise UsageError(
+            "so many epochs cannot be run", name="epochs", expected=f"1 to {most}",
+            got=str(epochs), fix="for more, raise training.epochs, which rates are planned for",
+        )  # fmt: skip

@@ -1,0 +1,122 @@
+"""The whole job as one call: hold out, fit, measure, fit again on everything, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hashrec.costs import Clock, peak_rss_mb
+from hashrec.ctr.model import CtrModel
+from hashrec.ctr.recipe import CtrRecipe
+from hashrec.ctr_folder import check_ctr_target
+from hashrec.errors import OutputError
+from hashrec.impressions import Impressions
+from hashrec.progress import SILENT, Progress
+
+__all__ = ["CtrJob", "CtrOutcome", "run_ctr"]
+
+_STAGES = ("fit", "everything")
+
+
+@dataclass(frozen=True)
+class CtrJob:
+    """What to do with the impressions.
+
+    Attributes:
+        recipe: of the model. out: the folder to write.
+        measure: whether to evaluate at all. refit: where a test part had to be held out, fit again
+            on everything before writing.
+        fresh: do not go on from checkpoints of a fit that was interrupted.
+        separator: between the words of multi-valued text; kept for scoring.
+        listeners: told of every event of training.
+    """
+
+    recipe: CtrRecipe
+    out: Path
+    measure: bool = True
+    refit: bool = True
+    fresh: bool = False
+    separator: str | None = None
+    listeners: Sequence[Callable[[Mapping[str, Any]], None]] = ()
+
+    @cached_property  # `.` is another folder once a model has been put in its place
+    def folder(self) -> Path:
+        """Beside the model: where checkpoints and the journal are kept."""
+        named = self.out.name not in ("", "..")
+        out = self.out if named else self.out.resolve()
+        return out.with_name(out.name + ".training")
+
+    def forget(self) -> None:
+        """Removes checkpoints; the journal stays."""
+        for stage in _STAGES:
+            (self.folder / f"{stage}-ctr.safetensors").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, eq=False)
+class CtrOutcome:
+    """The model written, and what was found (JSON-ready)."""
+
+    model: CtrModel
+    result: dict[str, Any]
+
+
+def run_ctr(
+    log: Impressions,
+    test: Impressions | None,
+    valid: Impressions | None,
+    job: CtrJob,
+    *,
+    read_seconds: float = 0.0,
+    progress: Progress = SILENT,
+) -> CtrOutcome:
+    """Fits on `log` and evaluates on `test`, or on a part held out where there is none.
+
+    Raises before any work where `job.out` cannot take a model or `job.folder` cannot be a folder.
+    """
+    check_ctr_target(job.out)
+    if job.folder.exists() and not job.folder.is_dir():
+        raise OutputError("checkpoints cannot be kept there", name=str(job.folder),
+                          expected="a folder, or nothing", fix="move it away")  # fmt: skip
+    if job.fresh:
+        job.forget()
+    clock = Clock({"read": read_seconds})
+    train, held_out = log, test is None and job.measure
+    if held_out:
+        train, test = log.split(job.recipe.holdout)
+    common: dict[str, Any] = {
+        "separator": job.separator, "folder": job.folder, "listeners": job.listeners,
+        "progress": progress,
+    }  # fmt: skip
+    with clock.time("fit"):
+        model = CtrModel(job.recipe).fit(train, valid, **common)
+    result: dict[str, Any] = {}
+    if test is not None and job.measure:
+        with clock.time("evaluate"):
+            result = {**model.evaluate(test), "impressions_evaluated": len(test)}
+        result["held_out"] = held_out
+    if held_out and job.refit:
+        progress.note("fitting again on everything, for the model that is written")
+        epochs = model.fitted.facts["epochs"]
+        with clock.time("refit"):
+            model = CtrModel(job.recipe).fit(log, epochs=epochs, stage="everything", **common)
+        result["refitted"] = True
+    model = model.with_facts(metrics=result)
+    with clock.time("write"):
+        files = model.save(job.out)
+    job.forget()
+    with suppress(OSError):
+        job.folder.rmdir()
+    result = {
+        **result,
+        "epochs": model.fitted.facts["epochs"],
+        **model.fitted.sizes(),
+        "model_bytes": sum(files.values()),
+        "files": files,
+        "seconds": clock.rounded(),
+        "peak_rss_mb": peak_rss_mb(),
+    }
+    return CtrOutcome(model, result)

@@ -1,0 +1,198 @@
+"""The facade of models of clicks: fit, score, evaluate, save, load, export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hashrec.ctr.examples import examples_of
+from hashrec.ctr.fit import train
+from hashrec.ctr.fitted import CtrFitted
+from hashrec.ctr.recipe import CtrRecipe
+from hashrec.ctr.run import logits_of
+from hashrec.errors import UsageError
+from hashrec.evaluation import judged
+from hashrec.impressions import Impressions, read_candidates
+from hashrec.interactions import Interactions
+
+__all__ = ["CtrModel", "load_ctr"]
+
+Floats = npt.NDArray[np.float32]
+
+
+class CtrModel:
+    """A recipe, and once fitted, a model of how likely an impression is to be taken.
+
+        model = CtrModel(CtrRecipe(model=Dcn(), table=Table(method="graph", rows=0.25))).fit(train)
+        model.score("candidates.parquet")
+
+    Scores are chances in (0, 1): those of the world that `train` was drawn from, whatever share of
+    the negatives training looked at.
+    """
+
+    def __init__(self, recipe: CtrRecipe | None = None) -> None:
+        self.recipe = recipe if recipe is not None else CtrRecipe()
+        self._fitted: CtrFitted | None = None
+
+    def fit(self, log: Impressions, valid: Impressions | None = None, **options: Any) -> CtrModel:
+        """Trains; returns itself. Same recipe and data, same bytes, on one machine.
+
+        Without `valid` a part of the log is held out, as the recipe says, to see when to stop.
+        `options` are those of `hashrec.ctr.fit.train`: epochs, folder, stage, listeners, progress.
+        Raises DataError for labels of one class and fields that say nothing.
+        """
+        found = train(self.recipe, log, valid, **options)
+        self._fitted = CtrFitted(
+            self.recipe, found.schema, found.made, found.predictor, found.shift, _columns(log),
+            log.threshold, found.facts,
+        )  # fmt: skip
+        return self
+
+    @property
+    def fitted(self) -> CtrFitted:
+        """The parts of the model. Raises UsageError before `fit`."""
+        if self._fitted is None:
+            raise UsageError("this model is not fitted yet", fix="call fit first, or hr.load_ctr")
+        return self._fitted
+
+    def with_facts(self, **facts: Any) -> CtrModel:
+        """The same model with more facts for its manifest."""
+        fitted = self.fitted
+        return self._with(replace(fitted, facts={**fitted.facts, **facts}))
+
+    def extend(self, interactions: Interactions) -> CtrModel:
+        """A model that knows the new ids of these interactions, too; nothing is trained.
+
+        Each is placed in a row by the rule of the table's method: where those it has met are, or
+        by its hash. Ids that stay unknown share the row of the unknown.
+        """
+        from hashrec.ctr.predictor import build
+
+        fitted = self.fitted
+        if fitted.made is None:
+            raise UsageError("a model without users and items has no rows to place anyone in")
+        made = fitted.made.extend(interactions)
+        grown = build(fitted.recipe, fitted.schema, made)
+        grown.load_state_dict(
+            {**grown.state_dict(), **dict(fitted.predictor.named_parameters())}, strict=True
+        )
+        return self._with(replace(fitted, made=made, predictor=grown.eval()))
+
+    def _with(self, fitted: CtrFitted) -> CtrModel:
+        copy = CtrModel(fitted.recipe)
+        copy._fitted = fitted
+        return copy
+
+    # --- asking -------------------------------------------------------------------------------
+
+    def logits(self, log: Impressions) -> Floats:
+        """(n,) float32 log odds of each impression, in the order of the log."""
+        fitted = self.fitted
+        examples = examples_of(log, fitted.schema, fitted.made)
+        found = logits_of(fitted.predictor, examples, fitted.recipe.training.device)
+        return found + np.float32(fitted.shift)
+
+    def read(self, source: Any, *, labelled: bool = False, **options: Any) -> Impressions:
+        """Rows as this model reads them: see `score`. With `labelled`, labels too, by the column
+        and the threshold of training, or by `label` and `threshold`."""
+        fitted = self.fitted
+        if labelled:
+            usual = {"label": fitted.columns["label"], "threshold": fitted.threshold}
+            options = {**usual, **options}
+        separator = options.pop("separator", None) or fitted.schema.separator
+        return read_candidates(
+            source, fitted.schema.fields, user=fitted.columns["user"],
+            item=fitted.columns["item"], separator=separator, **options,
+        )  # fmt: skip
+
+    def score(
+        self,
+        source: Any,
+        *,
+        user_features: Any = None,
+        item_features: Any = None,
+        separator: str | None = None,
+        format: str | None = None,
+    ) -> Any:
+        """How likely each row is to be taken.
+
+        Args:
+            source: a file or data frame with the user, the item and the fields of rows, under the
+                names they had in training. Fields of users and items are looked up in the model
+                where they are not there.
+            user_features, item_features: files or frames of those that the model does not know.
+
+        Returns a pyarrow table of the user, the item and `score` (float32), rows in their order.
+        Ids never met are scored by the row of the unknown. Raises DataError where a field is
+        missing, naming it, and for text in a numeric one.
+        """
+        rows = self.read(
+            source, user_features=user_features, item_features=item_features,
+            separator=separator, format=format,
+        )  # fmt: skip
+        columns: dict[str, Any] = {}
+        for name, ids, at in (
+            (self.fitted.columns["user"], rows.users, rows.user),
+            (self.fitted.columns["item"], rows.items, rows.item),
+        ):
+            if name is not None and ids is not None and at is not None:
+                columns[name] = ids.take(at)
+        return pa.table({**columns, "score": pa.array(_chances(self.logits(rows)))})
+
+    def evaluate(self, test: Impressions) -> dict[str, float]:
+        """`auc`, `log_loss`, `calibration_error` and `predicted_over_true`; see
+        `hashrec.evaluation.binary`. Raises DataError for labels of one class, or none."""
+        if test.label is None:
+            raise UsageError("these impressions have no labels", fix="read them with a label")
+        return judged(self.logits(test), test.label)
+
+    # --- keeping ------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> dict[str, int]:
+        """Writes the model folder whole or not at all; returns the bytes of each file."""
+        return self.fitted.save(path)
+
+    @classmethod
+    def load(cls, path: str | Path, *, verify: bool = False) -> CtrModel:
+        """Opens a model folder. `verify` checks every checksum first. Raises ModelError."""
+        fitted = CtrFitted.load(path, verify=verify)
+        return cls(fitted.recipe)._with(fitted)
+
+    def export(self, path: str | Path) -> Mapping[str, Any]:
+        """Writes an ONNX graph, checked against this model; see `hashrec.ctr.onnx`."""
+        from hashrec.ctr.onnx import export
+
+        return export(self.fitted, Path(path))
+
+    def onnx_inputs(self, source: Any, **options: Any) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that an exported graph wants for the rows of `source`, by name."""
+        from hashrec.ctr.onnx import inputs_of
+
+        fitted = self.fitted
+        return inputs_of(examples_of(self.read(source, **options), fitted.schema, fitted.made))
+
+
+def load_ctr(path: str | Path, *, verify: bool = False) -> CtrModel:
+    """Opens the folder of a model of clicks; see `CtrModel.load`."""
+    return CtrModel.load(path, verify=verify)
+
+
+def _columns(log: Impressions) -> dict[str, str | None]:
+    """What a log called its user, item and label."""
+    report = log.report
+    return {
+        "user": None if log.users is None or report is None else report.user,
+        "item": None if log.items is None or report is None else report.item,
+        "label": None if report is None else report.rating,
+    }
+
+
+def _chances(logits: Floats) -> Floats:
+    found: Floats = np.exp(-np.logaddexp(0, -logits.astype(np.float64))).astype(np.float32)
+    return found
