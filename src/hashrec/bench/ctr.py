@@ -30,7 +30,7 @@ __all__ = ["CtrCell", "bench_ctr"]
 
 # Features of ids are no part of the comparison, and these need them.
 _WITHOUT = ("lsh",)
-_SHARES = (0.25, 0.1, 0.5)
+_SHARES = (0.1, 0.5)  # beside a quarter
 _HASHES = ("random", "frequency", "double")
 _GRAPHS = ("graph", "double-graph")
 _SHOWN = ("auc", "log_loss", "calibration_error")
@@ -93,7 +93,11 @@ def bench_ctr(
     parts = _read(data, quick, seed)
     cells, fingerprint = Cells(store), parts.fingerprint()
     options = _options(data, quick, device)
-    asked = _cells(fingerprint, options, quick, 1 if quick else repeats, seed)
+    repeats = 1 if quick else repeats
+    peer_repeats = repeats if data is not None else 1  # a million rows take it long
+    asked = _cells(
+        fingerprint, options, quick=quick, repeats=repeats, peer_repeats=peer_repeats, seed=seed
+    )
     there = cells.measure(
         asked, lambda cell: _measured(cell, parts), _told, progress, stored=stored
     )
@@ -105,8 +109,9 @@ def _read(data: str | None, quick: bool, seed: int) -> _Parts:
     if data is None:
         n = 20_000 if quick else 1_000_000
         log = planted_impressions(
-            n, users=n // 20, items=n // 100, communities=10 if quick else 50, seed=seed
-        )
+            n, users=n // 20, items=n // 100, communities=5 if quick else 50,
+            circles=4 if quick else 20, seed=seed,
+        )  # fmt: skip
     else:
         log = _telling(_rated(data))
     rest, test = log.split({"name": "random", "test": 0.1, "seed": seed})
@@ -150,36 +155,47 @@ def _options(data: str | None, quick: bool, device: str) -> dict[str, Any]:
 
 
 def _cells(
-    fingerprint: str, options: Mapping[str, Any], quick: bool, repeats: int, seed: int
+    fingerprint: str,
+    options: Mapping[str, Any],
+    *,
+    quick: bool,
+    repeats: int,
+    peer_repeats: int,
+    seed: int,
 ) -> list[CtrCell]:
-    """Those to be read side by side together: models inside a method, the tables of the claims
-    first."""
+    """Those to be read side by side together: models inside a method, what is claimed first."""
     from hashrec.ctr import MODELS, CtrRecipe
 
     models = ("dcn", "deep-fm") if quick else tuple(MODELS)
     first = (*_HASHES, *_GRAPHS)
     others = [one for one in METHODS if one not in (*first, "full", *_WITHOUT)]
-    tables: list[tuple[str, float | None]] = [("full", None)]
-    tables += [(method, 0.25) for method in first]
-    if not quick:
-        tables += [(method, 0.25) for method in others]
-        tables += [(method, share) for share in _SHARES[1:] for method in (*first, *others)]
-    found = []
-    for method, rows in tables:
-        for number in range(repeats):
-            for model in models:
-                whole = CtrRecipe.from_dict({**options, "model": model}).to_dict()
-                rest = {key: whole[key] for key in whole if key not in ("seed", "table")}
-                text = json.dumps(rest, sort_keys=True)
-                found.append(CtrCell(fingerprint, model, method, rows, seed + number, text))
-        if method == "full":
-            found += [
-                replace(cell, method=f"{_PEER}, {scale:g}, {rate:g}")
-                for cell in list(found)
-                if cell.model in PEER_MODELS
-                for scale, rate in _PEER_SETTINGS
-            ]
-    return found
+    whole = {model: CtrRecipe.from_dict({**options, "model": model}).to_dict() for model in models}
+    texts = {
+        model: json.dumps({key: one[key] for key in one if key not in ("seed", "table")},
+                          sort_keys=True)
+        for model, one in whole.items()
+    }  # fmt: skip
+
+    def every(tables: list[tuple[str, float | None]], seeds: int) -> list[CtrCell]:
+        return [
+            CtrCell(fingerprint, model, method, rows, seed + number, texts[model])
+            for method, rows in tables
+            for number in range(seeds)
+            for model in models
+        ]
+
+    claims = every([("full", None), *((method, 0.25) for method in first)], repeats)
+    peers = [
+        replace(cell, method=f"{_PEER}, {scale:g}, {rate:g}")
+        for cell in every([(_PEER, None)], peer_repeats)
+        if cell.model in PEER_MODELS
+        for scale, rate in _PEER_SETTINGS
+    ]
+    if quick:
+        return claims + peers
+    rest = [(method, 0.25) for method in others]
+    rest += [(method, share) for share in _SHARES for method in (*first, *others)]
+    return claims + peers + every(rest, repeats)
 
 
 def _told(cell: CtrCell) -> str:

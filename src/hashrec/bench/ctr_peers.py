@@ -97,7 +97,7 @@ def peer_logits(
     )  # fmt: skip
 
 
-def _module(model: str, schema: Schema, made: Buckets, recipe: Any, scale: float, seed: int) -> Any:
+def _module(model: str, schema: Schema, made: Buckets, recipe: Any, settings: Settings) -> Any:
     library = _imported()
     inputs, dim = library.inputs, recipe.dim
 

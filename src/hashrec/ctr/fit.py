@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from hashrec.bucketing import Buckets
+from hashrec.ctr.calibration import Calibration
 from hashrec.ctr.examples import Examples, Lots, examples_of
 from hashrec.ctr.predictor import Predictor, build
 from hashrec.ctr.recipe import CtrRecipe
-from hashrec.ctr.run import CtrRun
+from hashrec.ctr.run import CtrRun, logits_of
 from hashrec.errors import DataError, UsageError
 from hashrec.impressions import Impressions, Schema
 from hashrec.progress import SILENT, Progress
@@ -31,14 +32,14 @@ class Trained:
     """What training gave.
 
     Attributes:
-        made: rows of users and items, or None. shift: what is added to logits.
+        made: rows of users and items, or None. calibration: of the predictor's logits.
         facts: JSON-ready.
     """
 
     schema: Schema
     made: Buckets | None
     predictor: Predictor
-    shift: float
+    calibration: Calibration
     facts: dict[str, Any]
 
 
@@ -48,6 +49,7 @@ def train(
     valid: Impressions | None = None,
     *,
     epochs: int | None = None,
+    calibration: Calibration | None = None,
     separator: str | None = None,
     folder: Path | None = None,
     stage: str = "fit",
@@ -58,7 +60,8 @@ def train(
 
     Args:
         valid: None: carved from `log` as the recipe says.
-        epochs: chosen before: that many are run, and nothing is held out.
+        epochs: chosen before: that many are run, and nothing is held out. calibration: found
+            before, to go with them.
         folder: where checkpoints and a journal go; a run that was killed goes on from them.
         stage: tells this fit from others that keep things there.
 
@@ -87,8 +90,9 @@ def train(
     run.tell = _teller(folder, stage, listeners)
     run.stop = epochs or recipe.training.epochs
     outcome = run.train()
-    shift = recipe.training.shift(run.batches.negatives_kept)
     module = run.module.eval()
+    if calibration is None:
+        calibration = _calibration(run)
     facts = {
         "epochs": outcome.best_epoch or outcome.epoch,
         "train_seconds": round(outcome.seconds, 3),
@@ -97,9 +101,10 @@ def train(
         "table_rows": module.id_rows,
         "impressions": len(log),
         "positives": log.positives,
+        "calibration": vars(calibration),
         "buckets": None if made is None else made.fingerprint(),
     }
-    return Trained(schema, made, module, shift, facts)
+    return Trained(schema, made, module, calibration, facts)
 
 
 def _run(
@@ -125,6 +130,14 @@ def _run(
         f" on {lots.population:,} impressions, {len(lots)} steps an epoch"
     )
     return CtrRun(module, lots, training, training.epochs, valid=valid, progress=progress)
+
+
+def _calibration(run: CtrRun) -> Calibration:
+    """What the valid part says; without one, the correction of what training left out."""
+    known = Calibration(offset=run.options.shift(run.batches.negatives_kept))
+    if run.valid is None or run.valid.label is None or not run.options.calibrate:
+        return known
+    return Calibration.of(logits_of(run.module, run.valid, run.options.device), run.valid.label)
 
 
 def _buckets(recipe: CtrRecipe, log: Impressions, progress: Progress) -> Buckets | None:

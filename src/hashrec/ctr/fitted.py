@@ -22,6 +22,7 @@ import torch
 
 from hashrec.artifact import read_ids, write_ids
 from hashrec.bucketing import Buckets, load_buckets, save_buckets
+from hashrec.ctr.calibration import Calibration
 from hashrec.ctr.predictor import Predictor, build
 from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr_folder import TRIO, WITH_IDS, WITHOUT, kind_at
@@ -45,7 +46,7 @@ class CtrFitted:
 
     Attributes:
         recipe: how it was made. schema: its fields. made: rows of users and items, or None.
-        predictor: with its weights. shift: what is added to its logits.
+        predictor: with its weights. calibration: of its logits.
         columns: what the log called its user, item and label; None: it has none.
         threshold: of its ratings, or None.
         facts: JSON-ready things worth keeping.
@@ -55,7 +56,7 @@ class CtrFitted:
     schema: Schema
     made: Buckets | None
     predictor: Predictor
-    shift: float
+    calibration: Calibration
     columns: Mapping[str, str | None]
     threshold: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class CtrFitted:
             "recipe": self.recipe.to_dict(),
             "columns": dict(self.columns),
             "threshold": self.threshold,
-            "shift": self.shift,
+            "calibration": vars(self.calibration),
             "vocabularies": [one.scalars() for one in self.schema.vocabularies],
             "scales": [one.scalars() for one in self.schema.scales],
             "known": {owner: list(one.columns) for owner, one in self.schema.known.items()},
@@ -126,8 +127,10 @@ class CtrFitted:
             recipe = CtrRecipe.from_dict(header["recipe"])
             predictor = build(recipe, schema, made)
             _fill(predictor, arrays)
-            return cls(recipe, schema, made, predictor.eval(), header["shift"], header["columns"],
-                       header["threshold"], header["facts"])  # fmt: skip
+            return cls(
+                recipe, schema, made, predictor.eval(), Calibration(**header["calibration"]),
+                header["columns"], header["threshold"], header["facts"],
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError, RecipeError,
                 pa.ArrowException, OSError) as fault:  # fmt: skip
             raise kind.ill_formed(folder, fault) from fault

@@ -100,9 +100,9 @@ def run_ctr(
         result["held_out"] = held_out
     if held_out and job.refit:
         progress.note("fitting again on everything, for the model that is written")
-        epochs = model.fitted.facts["epochs"]
+        found = {"epochs": model.fitted.facts["epochs"], "calibration": model.fitted.calibration}
         with clock.time("refit"):
-            model = CtrModel(job.recipe).fit(log, epochs=epochs, stage="everything", **common)
+            model = CtrModel(job.recipe).fit(log, **found, stage="everything", **common)
         result["refitted"] = True
     model = model.with_facts(metrics=result)
     with clock.time("write"):

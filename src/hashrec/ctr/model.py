@@ -44,13 +44,13 @@ class CtrModel:
         """Trains; returns itself. Same recipe and data, same bytes, on one machine.
 
         Without `valid` a part of the log is held out, as the recipe says, to see when to stop.
-        `options` are those of `hashrec.ctr.fit.train`: epochs, folder, stage, listeners, progress.
-        Raises DataError for labels of one class and fields that say nothing.
+        `options` are those of `hashrec.ctr.fit.train`: epochs, calibration, folder, stage,
+        listeners, progress. Raises DataError for labels of one class and fields that say nothing.
         """
         found = train(self.recipe, log, valid, **options)
         self._fitted = CtrFitted(
-            self.recipe, found.schema, found.made, found.predictor, found.shift, _columns(log),
-            log.threshold, found.facts,
+            self.recipe, found.schema, found.made, found.predictor, found.calibration,
+            _columns(log), log.threshold, found.facts,
         )  # fmt: skip
         return self
 
@@ -96,7 +96,7 @@ class CtrModel:
         fitted = self.fitted
         examples = examples_of(log, fitted.schema, fitted.made)
         found = logits_of(fitted.predictor, examples, fitted.recipe.training.device)
-        return found + np.float32(fitted.shift)
+        return fitted.calibration.applied(found)
 
     def read(self, source: Any, *, labelled: bool = False, **options: Any) -> Impressions:
         """Rows as this model reads them: see `score`. With `labelled`, labels too, by the column

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from hashrec.ctr.calibration import Calibration
 from hashrec.ctr.examples import Examples
 from hashrec.errors import MissingExtraError, OutputError, UsageError
 
@@ -34,18 +35,19 @@ _ROWS = 300
 
 
 class _Scores(nn.Module):  # type: ignore[misc]
-    """Chances instead of logits."""
+    """Calibrated chances instead of logits."""
 
-    def __init__(self, predictor: Any, shift: float) -> None:
+    def __init__(self, predictor: Any, calibration: Calibration) -> None:
         super().__init__()
-        self.predictor, self.shift = predictor, shift
+        self.predictor, self.calibration = predictor, calibration
 
     def forward(self, user: Any, item: Any, tokens: Any, numbers: Any) -> Any:
-        return torch.sigmoid(self.predictor(user, item, tokens, numbers) + self.shift)
+        logits = self.predictor(user, item, tokens, numbers)
+        return torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
 
 
 def export(fitted: CtrFitted, path: Path) -> Mapping[str, Any]:
-    """Writes the graph; its assignments, its tables and the correction of its logits are inside.
+    """Writes the graph; its assignments, its tables and the calibration of its logits are inside.
 
     Its inputs, for any number of rows: `user` and `item` (rows,) int64 positions in the tables, -1
     for ids never met; `tokens` (rows, places) int64; `numbers` (rows, q) float32, NaN where there
@@ -60,7 +62,7 @@ def export(fitted: CtrFitted, path: Path) -> Mapping[str, Any]:
     runtime = _runtime()
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", name=str(path.parent), fix="make it first")
-    module = _Scores(fitted.predictor, fitted.shift).eval().cpu()
+    module = _Scores(fitted.predictor, fitted.calibration).eval().cpu()
     rows = _rows(fitted)
     staged = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:

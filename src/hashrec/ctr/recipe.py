@@ -38,6 +38,7 @@ class CtrTraining(Looping):
             corrected by its logarithm (X. He et al., "Practical Lessons from Predicting Clicks on
             Ads at Facebook", ADKDD 2014, section 6.3).
         positives: how often a positive counts in the loss; corrected likewise.
+        calibrate: stretch and shift logits by what is best on the valid part; no order changes.
         sparse: tables of so many rows or more are moved row by row, by lazy Adam; null: never.
     """
 
@@ -54,6 +55,7 @@ class CtrTraining(Looping):
     unknown: Share = 0.01
     negatives: Annotated[float, Field(gt=0, le=1)] = 1.0
     positives: Annotated[float, Field(gt=0)] = 1.0
+    calibrate: bool = True
     sparse: Annotated[int, Field(ge=1)] | None = 100_000
 
     def shift(self, kept: float) -> float:

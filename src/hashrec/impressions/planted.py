@@ -23,22 +23,27 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 _TASTE = 8  # dimensions of tastes
-_OWN = 0.7  # how often what is shown is of the user's own community
+_CIRCLE, _COMMUNITY = (
+    0.45,
+    0.75,
+)  # how often what is shown is of the own circle; or of the community
 _TRUE = 0.5  # how often a segment or a category tells the community
 _HOURS, _TAGS = 24, 30
 _DEVICES = ("desktop", "phone", "tablet")
 
 
 def planted_impressions(
-    n: int, *, users: int, items: int, communities: int, seed: int
+    n: int, *, users: int, items: int, communities: int, circles: int = 1, seed: int
 ) -> Impressions:
     """n impressions in the order of their times.
 
-    Users and items belong to communities, which show only half of the time in the user's `segment`
-    and the item's `category`. Active users and popular items are met more, in proportion to
-    1 / rank; 7 impressions in 10 are of items of the user's own community. With tastes t = centre
-    of the community + noise, the log odds of a click are
-    -2 + 2 t_u . t_i + b_u + b_i - price effect + effect of (hour, category) + effect of tags,
+    Users and items belong to communities, and in them to `circles` of about equal size. Communities
+    show only half of the time in the user's `segment` and the item's `category`, circles nowhere
+    but in who meets what: 45 impressions in 100 are of items of the user's own circle, 30 of
+    another of the community, the rest of any. Active users and popular items are met more, about
+    in proportion to 1 / rank. With tastes t = centre of the community + centre of the circle +
+    noise, the log odds of a click are
+    -2 + 2 t_u . t_i + b_u + b_i - price effect + effect of (hour, category) + effects of tags,
     and a click is drawn from them.
 
     Fields: `segment`, `age` (missing for one in ten) of users; `category`, `price`, `tags` (none
@@ -46,19 +51,20 @@ def planted_impressions(
 
     Raises UsageError for sizes that make no sense.
     """
-    if not 1 <= communities <= min(users, items) or n < 1:
+    every = communities * circles
+    if not 1 <= every <= min(users, items) or communities < 1 or n < 1:
         raise UsageError(
             "these sizes make no planted impressions",
-            expected="1 <= communities <= users and items, n >= 1",
-            got=f"{n=}, {users=}, {items=}, {communities=}",
+            expected="1 <= communities * circles <= users and items, n >= 1",
+            got=f"{n=}, {users=}, {items=}, {communities=}, {circles=}",
         )
     rng = np.random.default_rng(seed)
-    of_user, of_item = (_spread(rng, many, communities) for many in (users, items))
-    centres = rng.standard_normal((communities, _TASTE))
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    # Circle c is of community c mod `communities`.
+    of_user, of_item = (rng.permutation(many) % every for many in (users, items))
+    centres = _centres(rng, communities, every)
     user = rng.permutation(users)[_zipf(rng, users, n, offset=users / 20)]
-    item = _shown(rng, of_user[user], of_item, communities)
-    segment, category = (_noisy(rng, of, communities) for of in (of_user, of_item))
+    item = _shown(rng, of_user[user], of_item, communities, every)
+    segment, category = (_noisy(rng, of % communities, communities) for of in (of_user, of_item))
     price, hour = rng.lognormal(2.0, 1.0, items), rng.integers(0, _HOURS, n)
     tags = _tags(rng, items)
     odds = -2.0 + 2 * _agreement(rng, centres, of_user, of_item, user, item)
@@ -80,8 +86,13 @@ def planted_impressions(
     return _log(n, users, items, user, item, label, values)
 
 
-def _spread(rng: np.random.Generator, n: int, communities: int) -> Whole:
-    return rng.permutation(n) % communities
+def _centres(rng: np.random.Generator, communities: int, circles: int) -> Floats:
+    """(circles, dimensions) of length about one: half of each is its community's."""
+    of_community = rng.standard_normal((communities, _TASTE))
+    own = rng.standard_normal((circles, _TASTE))
+    found: Floats = of_community[np.arange(circles) % communities] + own
+    found /= np.sqrt(2 * _TASTE)
+    return found
 
 
 def _zipf(rng: np.random.Generator, n: int, many: int, offset: float) -> Whole:
@@ -91,18 +102,21 @@ def _zipf(rng: np.random.Generator, n: int, many: int, offset: float) -> Whole:
     return np.asarray(np.minimum(drawn, n - 1))
 
 
-def _shown(rng: np.random.Generator, wanted: Whole, of_item: Whole, communities: int) -> Whole:
-    """An item for each: of the `wanted` community, or of any."""
+def _shown(
+    rng: np.random.Generator, own: Whole, of_item: Whole, communities: int, circles: int
+) -> Whole:
+    """An item for each impression of somebody whose circle is `own`."""
     order = np.argsort(of_item, kind="stable")
-    sizes = np.bincount(of_item, minlength=communities)
+    sizes = np.bincount(of_item, minlength=circles)
     starts = np.cumsum(sizes) - sizes
-    any_one = rng.random(len(wanted)) >= _OWN
-    community = np.where(any_one, rng.integers(0, communities, len(wanted)), wanted)
-    largest = int(sizes.max())
-    running = np.cumsum(1 / (np.arange(1, largest + 1) + largest / 20))
-    below = rng.random(len(wanted)) * running[sizes[community] - 1]
-    rank = np.minimum(np.searchsorted(running, below, side="right"), sizes[community] - 1)
-    return np.asarray(order[starts[community] + rank])
+    luck = rng.random(len(own))
+    anywhere = rng.integers(0, circles, len(own))
+    near = own % communities + communities * rng.integers(0, circles // communities, len(own))
+    circle = np.where(luck < _CIRCLE, own, np.where(luck < _COMMUNITY, near, anywhere))
+    running = np.cumsum(1 / (np.arange(1, int(sizes.max()) + 1) + sizes.max() / 20))
+    below = rng.random(len(own)) * running[sizes[circle] - 1]
+    rank = np.minimum(np.searchsorted(running, below, side="right"), sizes[circle] - 1)
+    return np.asarray(order[starts[circle] + rank])
 
 
 def _noisy(rng: np.random.Generator, of: Whole, communities: int) -> Whole:

@@ -1,0 +1,62 @@
+"""From a model's logits to honest chances: one slope and one offset, found on a valid part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Calibration"]
+
+_STEPS = 25
+_PRIOR = 1e-6  # keeps separable labels from asking for an infinite slope
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """logit = slope * what the model gives + offset. A slope above 0 changes no order."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, logits: npt.NDArray[Any], label: npt.NDArray[np.float32]) -> Calibration:
+        """The slope and the offset of least log loss, by Newton's method (J. Platt, "Probabilistic
+        Outputs for Support Vector Machines", 1999; of the labels as they are).
+
+        A model whose logits say nothing, or the contrary, keeps its slope; then only the offset is
+        found.
+        """
+        z = np.asarray(logits, dtype=np.float64)
+        found = _newton(np.stack([z, np.ones_like(z)], axis=1), label, np.array([1.0, 0.0]))
+        if found is None or found[0] <= 0:
+            moved = _newton(np.ones((len(z), 1)), label, np.zeros(1), z)
+            return cls(1.0, 0.0 if moved is None else float(moved[0]))
+        return cls(float(found[0]), float(found[1]))
+
+    def applied(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(n,) float32."""
+        return (np.float32(self.slope) * logits + np.float32(self.offset)).astype(np.float32)
+
+
+def _newton(
+    columns: npt.NDArray[np.float64],
+    label: npt.NDArray[np.float32],
+    start: npt.NDArray[np.float64],
+    beside: npt.NDArray[np.float64] | float = 0.0,
+) -> npt.NDArray[np.float64] | None:
+    """The weights of `columns` of least log loss; None where there are none that are finite."""
+    weights = start
+    for _ in range(_STEPS):
+        chances = np.exp(-np.logaddexp(0, -(columns @ weights + beside)))
+        slope = columns.T @ (chances - label) / len(label) + _PRIOR * (weights - start)
+        bend = (columns * (chances * (1 - chances))[:, None]).T @ columns / len(label)
+        step = np.linalg.solve(bend + _PRIOR * np.eye(len(start)), slope)
+        weights = weights - step
+        if not np.isfinite(weights).all():
+            return None
+        if np.abs(step).max() < 1e-10:
+            break
+    return weights
