@@ -20,12 +20,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Assignment": "bucketing",
+    "AutoInt": "ctr",
     "BgchCodes": "hashing",
     "BigearCodes": "hashing",
     "Buckets": "bucketing",
     "Cleaning": "interactions",
     "Codes": "codes",
     "Csr": "csr",
+    "CtrModel": "ctr",
+    "CtrRecipe": "ctr",
+    "CtrTraining": "ctr",
+    "Dcn": "ctr",
+    "DeepFm": "ctr",
+    "Dlrm": "ctr",
     "FloatCodes": "codes",
     "HashGnnCodes": "hashing",
     "HashLgnCodes": "hashing",
@@ -33,9 +40,11 @@ _HOMES = {
     "HashedEmbeddingBag": "training",
     "HashrecError": "errors",
     "HqCodes": "hashing",
+    "Impressions": "impressions",
     "IntCodes": "codes",
     "Interactions": "interactions",
     "IvfIndex": "search",
+    "Kinds": "impressions",
     "LastOut": "interactions",
     "LightGcn": "encoders",
     "Mf": "encoders",
@@ -54,30 +63,42 @@ _HOMES = {
     "TwoStage": "search",
     "TwoTower": "encoders",
     "UserSplit": "interactions",
+    "WideDeep": "ctr",
     "buckets": "bucketing",
     "compress": "training",
     "drift": "bucketing",
+    "find_threshold": "search",
     "load": "recommender",
     "load_buckets": "bucketing",
-    "find_threshold": "search",
+    "load_ctr": "ctr",
     "load_index": "search",
     "open_index": "search",
     "planted": "interactions",
+    "planted_impressions": "impressions",
     "read": "interactions",
     "read_features": "interactions",
+    "read_impressions": "impressions",
     "read_parts": "interactions",
+    "retrieve_and_rank": "two_stage",
     "save_buckets": "bucketing",
     "save_index": "search",
 }
 
 __all__ = [
     "Assignment",
+    "AutoInt",
     "BgchCodes",
     "BigearCodes",
     "Buckets",
     "Cleaning",
     "Codes",
     "Csr",
+    "CtrModel",
+    "CtrRecipe",
+    "CtrTraining",
+    "Dcn",
+    "DeepFm",
+    "Dlrm",
     "FloatCodes",
     "HashGnnCodes",
     "HashLgnCodes",
@@ -85,9 +106,11 @@ __all__ = [
     "HashedEmbeddingBag",
     "HashrecError",
     "HqCodes",
+    "Impressions",
     "IntCodes",
     "Interactions",
     "IvfIndex",
+    "Kinds",
     "LastOut",
     "LightGcn",
     "Mf",
@@ -106,6 +129,7 @@ __all__ = [
     "TwoStage",
     "TwoTower",
     "UserSplit",
+    "WideDeep",
     "__version__",
     "buckets",
     "compress",
@@ -113,12 +137,16 @@ __all__ = [
     "find_threshold",
     "load",
     "load_buckets",
+    "load_ctr",
     "load_index",
     "open_index",
     "planted",
+    "planted_impressions",
     "read",
     "read_features",
+    "read_impressions",
     "read_parts",
+    "retrieve_and_rank",
     "save_buckets",
     "save_index",
 ]
@@ -134,6 +162,17 @@ if TYPE_CHECKING:
     )
     from hashrec.codes import Codes, FloatCodes, IntCodes, SignCodes, TransformCodes
     from hashrec.csr import Csr
+    from hashrec.ctr import (
+        AutoInt,
+        CtrModel,
+        CtrRecipe,
+        CtrTraining,
+        Dcn,
+        DeepFm,
+        Dlrm,
+        WideDeep,
+        load_ctr,
+    )
     from hashrec.encoders import LightGcn, Mf, NeuMf, Spectral, TwoTower
     from hashrec.errors import HashrecError
     from hashrec.hashing import (
@@ -144,6 +183,12 @@ if TYPE_CHECKING:
         HqCodes,
         SteCodes,
         TunedCodes,
+    )
+    from hashrec.impressions import (
+        Impressions,
+        Kinds,
+        planted_impressions,
+        read_impressions,
     )
     from hashrec.interactions import (
         Cleaning,
@@ -169,6 +214,7 @@ if TYPE_CHECKING:
         save_index,
     )
     from hashrec.training import HashedEmbedding, HashedEmbeddingBag, compress
+    from hashrec.two_stage import retrieve_and_rank
 
 
 def __getattr__(name: str) -> Any:

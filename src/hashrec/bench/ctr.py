@@ -28,8 +28,6 @@ from hashrec.progress import Progress
 
 __all__ = ["CtrCell", "bench_ctr"]
 
-# Features of ids are no part of the comparison, and these need them.
-_WITHOUT = ("lsh",)
 _SHARES = (0.1, 0.5)  # beside a quarter
 _HASHES = ("random", "frequency", "double")
 _GRAPHS = ("graph", "double-graph")
@@ -168,7 +166,7 @@ def _cells(
 
     models = ("dcn", "deep-fm") if quick else tuple(MODELS)
     first = (*_HASHES, *_GRAPHS)
-    others = [one for one in METHODS if one not in (*first, "full", *_WITHOUT)]
+    others = [one for one in METHODS if one not in (*first, "full")]
     whole = {model: CtrRecipe.from_dict({**options, "model": model}).to_dict() for model in models}
     texts = {
         model: json.dumps({key: one[key] for key in one if key not in ("seed", "table")},
@@ -193,7 +191,7 @@ def _cells(
     ]
     if quick:
         return claims + peers
-    rest = [(method, 0.25) for method in others]
+    rest: list[tuple[str, float | None]] = [(method, 0.25) for method in others]
     rest += [(method, share) for share in _SHARES for method in (*first, *others)]
     return claims + peers + every(rest, repeats)
 

@@ -59,4 +59,4 @@ class Architecture(Component):
 
     @abstractmethod
     def body(self, shape: Shape, noise: Noise) -> Any:
-        """A module from `Looked` to (B,) logits, drawn from `noise`."""
+        """A module from `Looked` to (B,) logits, to which a bias is added; drawn from `noise`."""

@@ -72,11 +72,11 @@ class _Body(nn.Module):  # type: ignore[misc]
         self.attention = nn.Sequential(
             *(_Attention(a, b, options.heads, noise) for a, b in itertools.pairwise(widths))
         )
-        self.head = linear(shape.vectors * options.width, 1, noise)
+        self.head = linear(shape.vectors * options.width, 1, noise, bias=False)
         self.deep = None
         if options.hidden:
             hidden = mlp(shape.flat, options.hidden, options.dropout, noise)
-            self.deep = nn.Sequential(hidden, linear(options.hidden[-1], 1, noise))
+            self.deep = nn.Sequential(hidden, linear(options.hidden[-1], 1, noise, bias=False))
 
     def forward(self, looked: Looked) -> Any:
         logit = self.head(self.attention(looked.vectors).flatten(1))

@@ -42,7 +42,7 @@ class _Body(nn.Module):  # type: ignore[misc]
             _cross(width, options.rank, noise) for _ in range(options.crosses)
         )
         self.deep = mlp(width, options.hidden, options.dropout, noise)
-        self.head = linear(width + (options.hidden or (width,))[-1], 1, noise)
+        self.head = linear(width + (options.hidden or (width,))[-1], 1, noise, bias=False)
 
     def forward(self, looked: Looked) -> Any:
         first = looked.vectors.flatten(1)

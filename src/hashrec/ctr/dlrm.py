@@ -48,7 +48,7 @@ class _Body(nn.Module):  # type: ignore[misc]
         self.register_buffer("second", second, persistent=False)
         width = shape.dim + len(first)
         self.top = mlp(width, options.top, options.dropout, noise)
-        self.head = linear((options.top or (width,))[-1], 1, noise)
+        self.head = linear((options.top or (width,))[-1], 1, noise, bias=False)
 
     def forward(self, looked: Looked) -> Any:
         vectors = looked.vectors

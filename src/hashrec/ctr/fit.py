@@ -13,6 +13,7 @@ import torch
 from hashrec.bucketing import Buckets
 from hashrec.ctr.calibration import Calibration
 from hashrec.ctr.examples import Examples, Lots, examples_of
+from hashrec.ctr.features import features_of
 from hashrec.ctr.predictor import Predictor, build
 from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr.run import CtrRun, logits_of
@@ -79,7 +80,7 @@ def train(
     if valid is not None:
         _check_labels(valid, "the valid part")
     schema = Schema.of(log, recipe.fields, separator)
-    made = _buckets(recipe, log, progress)
+    made = _buckets(recipe, log, schema, progress)
     examples = examples_of(log, schema, made)
     watched = None if valid is None else examples_of(valid, schema, made)
     run = _run(recipe, schema, made, examples, watched, progress)
@@ -140,7 +141,9 @@ def _calibration(run: CtrRun) -> Calibration:
     return Calibration.of(logits_of(run.module, run.valid, run.options.device), run.valid.label)
 
 
-def _buckets(recipe: CtrRecipe, log: Impressions, progress: Progress) -> Buckets | None:
+def _buckets(
+    recipe: CtrRecipe, log: Impressions, schema: Schema, progress: Progress
+) -> Buckets | None:
     """The rows of the ids of a log. All ids have a bucket, whichever impressions make the graph."""
     if log.users is None and log.items is None:
         if recipe.table.method.name != "full":
@@ -150,10 +153,10 @@ def _buckets(recipe: CtrRecipe, log: Impressions, progress: Progress) -> Buckets
             )  # fmt: skip
         return None
     met = log.interactions()
-    if recipe.edges == "all" or log.label is None:
-        return recipe.table.buckets(met, recipe.dim, recipe.seed, progress=progress)
-    liked = log.interactions(log.label > 0, ids=met)
-    return recipe.table.buckets(liked, recipe.dim, recipe.seed, progress=progress)
+    features = features_of(schema, met) if recipe.table.method.takes_features else {}
+    if recipe.edges == "positive" and log.label is not None:
+        met = log.interactions(log.label > 0, ids=met)
+    return recipe.table.buckets(met, recipe.dim, recipe.seed, features, progress)
 
 
 def _teller(

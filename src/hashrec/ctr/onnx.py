@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hashrec.ctr.fitted import CtrFitted
 
-__all__ = ["NAMES", "export", "inputs_of"]
+__all__ = ["NAMES", "Scores", "export", "inputs_of"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -34,16 +34,18 @@ _TOLERANCE = 1e-5
 _ROWS = 300
 
 
-class _Scores(nn.Module):  # type: ignore[misc]
+class Scores(nn.Module):  # type: ignore[misc]
     """Calibrated chances instead of logits."""
 
     def __init__(self, predictor: Any, calibration: Calibration) -> None:
         super().__init__()
-        self.predictor, self.calibration = predictor, calibration
+        self.predictor = predictor
+        self.register_buffer("slope", torch.tensor([calibration.slope]))
+        self.register_buffer("offset", torch.tensor([calibration.offset]))
 
     def forward(self, user: Any, item: Any, tokens: Any, numbers: Any) -> Any:
         logits = self.predictor(user, item, tokens, numbers)
-        return torch.sigmoid(self.calibration.slope * logits + self.calibration.offset)
+        return torch.sigmoid(self.slope * logits + self.offset)
 
 
 def export(fitted: CtrFitted, path: Path) -> Mapping[str, Any]:
@@ -62,7 +64,7 @@ def export(fitted: CtrFitted, path: Path) -> Mapping[str, Any]:
     runtime = _runtime()
     if not path.parent.is_dir():
         raise OutputError("the folder does not exist", name=str(path.parent), fix="make it first")
-    module = _Scores(fitted.predictor, fitted.calibration).eval().cpu()
+    module = Scores(fitted.predictor, fitted.calibration).eval().cpu()
     rows = _rows(fitted)
     staged = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:

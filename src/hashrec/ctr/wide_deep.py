@@ -36,7 +36,7 @@ class _Body(nn.Module):  # type: ignore[misc]
     def __init__(self, options: WideDeep, width: int, noise: Noise) -> None:
         super().__init__()
         self.deep = mlp(width, options.hidden, options.dropout, noise)
-        self.head = linear((options.hidden or (width,))[-1], 1, noise)
+        self.head = linear((options.hidden or (width,))[-1], 1, noise, bias=False)
 
     def forward(self, looked: Looked) -> Any:
         return looked.linear + self.head(self.deep(looked.vectors.flatten(1))).squeeze(1)
