@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,7 @@ def plain(values: Values) -> list[Any]:
         return [None if code < 0 else known[code] for code in values.codes]
     assert isinstance(values, Bags)
     ends = values.offsets.tolist()
-    return [
-        [known[code] for code in values.codes[start:end]]
-        for start, end in zip(ends, ends[1:], strict=False)
-    ]
+    return [[known[code] for code in values.codes[start:end]] for start, end in pairwise(ends)]
 
 
 def as_rows(log: Impressions) -> list[tuple[Any, ...]]:

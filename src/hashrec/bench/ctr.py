@@ -15,8 +15,8 @@ import numpy as np
 from hashrec.bench.cells import Cells
 from hashrec.bench.ctr_peers import PEER_MODELS, Settings, peer_logits
 from hashrec.bucketing import METHODS
-from hashrec.errors import DataError
 from hashrec.impressions import (
+    Field,
     Impressions,
     Kinds,
     planted_impressions,
@@ -127,19 +127,16 @@ def _rated(data: str) -> Impressions:
 
 def _telling(log: Impressions) -> Impressions:
     """Without the fields of so many words that they tell who it is."""
-    kept = []
-    for one in log.fields:
+
+    def telling(one: Field) -> bool:
         if one.owner == "row":
-            kept.append(one)
-            continue
+            return True
         side = log.sides[one.owner]
         values = side.values[one.name]
         words = len(values.known) if isinstance(values, Words | Bags) else 0
-        if words <= _IN_DISGUISE * len(side.ids):
-            kept.append(one)
-    if not kept:
-        raise DataError("no field of the log is left", expected="fields of few words")
-    return replace(log, fields=tuple(kept))
+        return words <= _IN_DISGUISE * len(side.ids)
+
+    return replace(log, fields=tuple(filter(telling, log.fields)))
 
 
 def _options(data: str | None, quick: bool, device: str) -> dict[str, Any]:

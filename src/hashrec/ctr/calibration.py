@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 __all__ = ["Calibration"]
 
-_STEPS = 25
+Floats = npt.NDArray[np.float64]
+
+_STEPS = 100
+_ENOUGH = 1e-10
 _PRIOR = 1e-6  # keeps separable labels from asking for an infinite slope
 
 
@@ -31,10 +34,10 @@ class Calibration:
         """
         z = np.asarray(logits, dtype=np.float64)
         found = _newton(np.stack([z, np.ones_like(z)], axis=1), label, np.array([1.0, 0.0]))
-        if found is None or found[0] <= 0:
-            moved = _newton(np.ones((len(z), 1)), label, np.zeros(1), z)
-            return cls(1.0, 0.0 if moved is None else float(moved[0]))
-        return cls(float(found[0]), float(found[1]))
+        if found[0] > 0:
+            return cls(float(found[0]), float(found[1]))
+        (offset,) = _newton(np.ones((len(z), 1)), label, np.zeros(1), z)
+        return cls(1.0, float(offset))
 
     def applied(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(n,) float32."""
@@ -42,21 +45,26 @@ class Calibration:
 
 
 def _newton(
-    columns: npt.NDArray[np.float64],
-    label: npt.NDArray[np.float32],
-    start: npt.NDArray[np.float64],
-    beside: npt.NDArray[np.float64] | float = 0.0,
-) -> npt.NDArray[np.float64] | None:
-    """The weights of `columns` of least log loss; None where there are none that are finite."""
-    weights = start
+    columns: Floats, label: npt.NDArray[np.float32], start: Floats, beside: Floats | float = 0.0
+) -> Floats:
+    """The weights w of least mean log loss of `columns @ w + beside`, and a trace of ridge around
+    the start; steps are halved until the loss, which is convex, falls."""
+
+    def loss(weights: Floats) -> float:
+        z = columns @ weights + beside
+        ridge = _PRIOR / 2 * float(((weights - start) ** 2).sum())
+        return float((np.logaddexp(0, z) - label * z).mean()) + ridge
+
+    weights, now = start, loss(start)
     for _ in range(_STEPS):
         chances = np.exp(-np.logaddexp(0, -(columns @ weights + beside)))
         slope = columns.T @ (chances - label) / len(label) + _PRIOR * (weights - start)
         bend = (columns * (chances * (1 - chances))[:, None]).T @ columns / len(label)
         step = np.linalg.solve(bend + _PRIOR * np.eye(len(start)), slope)
-        weights = weights - step
-        if not np.isfinite(weights).all():
-            return None
-        if np.abs(step).max() < 1e-10:
+        while loss(weights - step) > now and np.abs(step).max() > _ENOUGH:
+            step = step / 2
+        if np.abs(step).max() <= _ENOUGH:
             break
+        weights = weights - step
+        now = loss(weights)
     return weights

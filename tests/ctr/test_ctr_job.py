@@ -1,0 +1,96 @@
+"""The whole job: what is held out, measured, fitted again and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ctr_cases import REST, TEST, TRAIN, VALID, recipe
+
+from hashrec.ctr import CtrModel, load_ctr
+from hashrec.ctr.job import CtrJob, run_ctr
+from hashrec.errors import OutputError
+
+KEYS = {
+    "auc", "log_loss", "calibration_error", "predicted_over_true", "impressions_evaluated",
+    "held_out", "epochs", "table_rows", "table_bytes", "parameters", "parameter_bytes",
+    "model_bytes", "files", "seconds", "peak_rss_mb",
+}  # fmt: skip
+ASKED = recipe(training={"epochs": 4, "patience": 1, "learning_rate": 0.03})
+
+
+def job(out: Path, **options: Any) -> CtrJob:
+    return CtrJob(ASKED, out, **options)
+
+
+def test_a_test_part_is_measured_by_what_was_fitted_without_it(tmp_path: Path) -> None:
+    outcome = run_ctr(TRAIN, TEST, VALID, job(tmp_path / "model"))
+    assert set(outcome.result) == KEYS and outcome.result["held_out"] is False
+    fitted = CtrModel(ASKED).fit(TRAIN, VALID)
+    assert outcome.result["auc"] == fitted.evaluate(TEST)["auc"]
+    assert set(outcome.result["seconds"]) == {"read", "fit", "evaluate", "write"}
+    again = load_ctr(tmp_path / "model", verify=True)
+    assert (again.logits(TEST) == fitted.logits(TEST)).all()
+    assert again.fitted.facts["metrics"]["log_loss"] == outcome.result["log_loss"]
+
+
+def test_without_a_test_part_one_is_held_out_and_then_learned_too(tmp_path: Path) -> None:
+    outcome = run_ctr(REST, None, None, job(tmp_path / "model"))
+    assert set(outcome.result) == KEYS | {"refitted"}
+    assert outcome.result["held_out"] is True
+    train, test = REST.split(ASKED.holdout)
+    measured = CtrModel(ASKED).fit(train)
+    assert outcome.result["impressions_evaluated"] == len(test)
+    assert outcome.result["auc"] == measured.evaluate(test)["auc"]
+    facts, found = outcome.model.fitted.facts, measured.fitted
+    assert facts["impressions"] == len(REST)
+    assert facts["epochs"] == found.facts["epochs"] and facts["history"] == []
+    assert outcome.model.fitted.calibration == found.calibration
+
+
+def test_no_refit_keeps_the_model_that_was_measured(tmp_path: Path) -> None:
+    outcome = run_ctr(REST, None, None, job(tmp_path / "model", refit=False))
+    train, test = REST.split(ASKED.holdout)
+    assert "refitted" not in outcome.result
+    np.testing.assert_array_equal(
+        outcome.model.logits(test), CtrModel(ASKED).fit(train).logits(test)
+    )
+
+
+def test_nothing_is_measured_on_request(tmp_path: Path) -> None:
+    outcome = run_ctr(REST, None, None, job(tmp_path / "model", measure=False))
+    assert not {"auc", "held_out", "refitted"} & set(outcome.result)
+
+
+def test_a_job_that_was_killed_goes_on_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    asked = job(tmp_path / "model")
+
+    def kill(event: Any) -> None:
+        if event["stage"] == "everything":
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_ctr(REST, None, None, job(tmp_path / "model", listeners=[kill]))
+    assert (asked.folder / "fit-ctr.safetensors").exists() and not (tmp_path / "model").exists()
+    told: list[Any] = []
+    outcome = run_ctr(REST, None, None, job(tmp_path / "model", listeners=[told.append]))
+    assert {event["stage"] for event in told} == {"everything"}  # the first fit was done
+    fresh = run_ctr(REST, None, None, job(tmp_path / "other", fresh=True))
+    np.testing.assert_array_equal(outcome.model.logits(TEST), fresh.model.logits(TEST))
+    assert [one.name for one in asked.folder.iterdir()] == ["journal.jsonl"]
+
+
+def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="something that is no model of clicks stands there"):
+        run_ctr(REST, None, None, job(tmp_path / "file"))
+    (tmp_path / "model.training").write_text("mine")
+    with pytest.raises(OutputError, match="checkpoints cannot be kept there; expected a folder"):
+        run_ctr(REST, None, None, job(tmp_path / "model"))
