@@ -23,8 +23,10 @@ import hashrec as hr
 from hashrec.bucketing import METHODS
 from hashrec.cli.main import main
 from hashrec.component import Component
+from hashrec.ctr import MODELS, CtrRecipe, CtrTraining
 from hashrec.encoders import ENCODERS, Mf
 from hashrec.hashing import CODES, LearnedCoder
+from hashrec.impressions import TRANSFORMS, Fields
 from hashrec.learning import LOSSES, SAMPLERS, Table, Training
 from hashrec.search import ENGINES
 
@@ -75,7 +77,8 @@ def quoted(text: str) -> list[str]:
 BUCKETS, TRAINING = Page("buckets.md"), Page("training.md")
 CODES_PAGE = Page("codes.md")
 SEARCH = Page("search.md")
-PAGES = (BUCKETS, TRAINING, CODES_PAGE, SEARCH)
+CTR = Page("ctr.md")
+PAGES = (BUCKETS, TRAINING, CODES_PAGE, SEARCH, CTR)
 KINDS = ("python", "sql", "toml")
 
 
@@ -99,7 +102,7 @@ def test_there_are_commands_and_blocks_to_run() -> None:
     }
     assert counts == {
         "buckets.md": [3, 10, 2, 0], "training.md": [8, 3, 0, 1], "codes.md": [10, 1, 0, 0],
-        "search.md": [4, 5, 0, 0],
+        "search.md": [4, 5, 0, 0], "ctr.md": [9, 3, 0, 0],
     }  # fmt: skip
     blocks = sum(len(re.findall("^```[a-z]+$", page.text, re.MULTILINE)) for page in PAGES)
     assert blocks == sum(sum(found[1:]) for found in counts.values())
@@ -111,7 +114,7 @@ def called(command: str) -> int:
 
 @pytest.mark.parametrize("any_page", PAGES, ids=lambda page: page.name)
 def test_every_flag_on_a_page_is_one(any_page: Page, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in set(re.findall(r"(?:^    |`)hashrec ([a-z]+)", any_page.text, re.MULTILINE)):
+    for command in set(re.findall(r"(?:^    |`)hashrec ([a-z-]+)", any_page.text, re.MULTILINE)):
         with pytest.raises(SystemExit):
             main([command, "--help"])
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
@@ -456,3 +459,73 @@ def test_links_between_pages_lead_somewhere() -> None:
     for path in DOCS.glob("*.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
             assert (DOCS / link).exists(), (path.name, link)
+
+
+# --- ctr.md ------------------------------------------------------------------------------------
+
+
+def clicks_folder(folder: Path) -> None:
+    """The files that the page's commands name."""
+    rng = np.random.default_rng(0)
+    users, items = [f"u{at}" for at in range(20)], [f"i{at}" for at in range(15)]
+    rows = [
+        f"{rng.choice(users)},{rng.choice(items)},{hour},{int(hour > 11) ^ (rng.random() < 0.3)}"
+        for hour in rng.integers(0, 24, 500)
+    ]
+    for name, part in (("log.csv", rows), ("later.csv", rows[:50])):
+        (folder / name).write_text("\n".join(["user,item,hour,label", *part]) + "\n")
+    (folder / "candidates.csv").write_text("user,item,hour\nu1,i2,9\nnew,i3,10\n")
+    (folder / "yesterday.csv").write_text("user,item\nnew,i1\nnew,i2\n")
+    everything = [f"{user},{item}" for user in ("ann", *users) for item in items[:8]]
+    (folder / "met.csv").write_text("\n".join(["user,item", *everything]) + "\n")
+
+
+def test_the_commands_on_clicks_run_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clicks_folder(tmp_path)
+    assert called("hashrec fit met.csv --out model --no-evaluate --set encoder.dim=8") == 0
+    benches = [command for command in CTR.commands if command.startswith("hashrec bench")]
+    for command in CTR.commands:
+        if command not in benches:
+            assert called(command) == 0, command
+    assert (tmp_path / "clicks.onnx").is_file() and (tmp_path / "scores.parquet").is_file()
+
+
+def test_the_python_on_clicks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = CTR.run({})
+    assert set(names["report"]) == {
+        "auc", "log_loss", "calibration_error", "predicted_over_true",
+    }  # fmt: skip
+    assert set(names["report"]) <= set(re.findall(r"\w+", CTR.text))
+    assert names["scores"].column_names == ["user", "item", "score"]
+    again = names["again"].score(names["shown"])
+    assert again["score"].to_pylist() == pytest.approx(names["scores"]["score"].to_pylist())
+    assert names["grown"].fitted.made.users.find([900])[0] >= 0
+    assert names["best"]["rank"].to_pylist() == [1, 2, 3, 4, 5] * 2
+
+
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [("option of fields", Fields()), ("option of training", CtrTraining()),
+     ("option of a recipe", CtrRecipe())],
+    ids=["fields", "training", "recipe"],
+)  # fmt: skip
+def test_every_option_of_clicks_and_its_default_is_on_the_page(head: str, options: Any) -> None:
+    rows = {quoted(key)[0]: quoted(default) for key, default, _ in CTR.table(head)}
+    assert set(rows) == set(type(options).model_fields)
+    for key, shown in rows.items():
+        value = getattr(options, key)
+        if isinstance(value, Component):
+            plain = value.method.name if isinstance(value, Table) else value.name
+            assert shown in ([], [plain]), key
+        else:
+            assert shown == [json.dumps(value).strip('"')], key
+
+
+def test_every_model_of_clicks_and_its_options_are_on_the_page() -> None:
+    rows = {quoted(name)[0]: set(quoted(options)) for name, _, options in CTR.table("model")}
+    assert rows == {name: set(MODELS[name].model_fields) for name in MODELS}
+    assert set(TRANSFORMS) <= set(quoted(CTR.text))

@@ -15,7 +15,12 @@ from hashrec.cli.output import print_json
 __all__ = ["run"]
 
 _CORE = ("numpy", "scipy", "numba", "pyarrow", "narwhals", "pydantic", "safetensors", "rich")
-_EXTRAS = {"train": ("torch",), "bench": ("sklearn", "torch"), "frames": ("pandas", "polars")}
+_EXTRAS = {
+    "train": ("torch",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "bench": ("sklearn", "torch"),
+    "frames": ("pandas", "polars"),
+}
 
 
 def run(options: argparse.Namespace) -> None:
