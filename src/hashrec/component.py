@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hashrec.errors import RecipeError
 
-__all__ = ["Component", "Registry", "nearest", "read_setting", "validate"]
+__all__ = ["Component", "Registry", "nearest", "read_setting", "section", "validate"]
 
 
 class Component(BaseModel):
@@ -92,6 +92,14 @@ def validate(model: type[M], values: Mapping[str, Any], *, where: str) -> M:
     except ValidationError as fault:
         problems = [_explain(model, error, where) for error in fault.errors()]
         raise RecipeError("; ".join(problems)) from None
+
+
+def section(model: type[M], value: Any, name: str) -> Any:
+    """A section of a recipe: options of one kind, as a mapping, with its name or without."""
+    if not isinstance(value, Mapping):
+        return value
+    options = {key: option for key, option in value.items() if key != "name"}
+    return validate(model, options, where=name)
 
 
 def _explain(model: type[BaseModel], error: Any, where: str) -> str:

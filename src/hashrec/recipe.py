@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hashrec.codes import Coder, FloatCodes, SignCodes
-from hashrec.component import Component, Registry, validate
+from hashrec.component import Component, Registry, section, validate
 from hashrec.encoders import ENCODERS, Encoder, Spectral, TrainedEncoder
 from hashrec.errors import RecipeError
 from hashrec.hashing import CODES, LearnedCoder
@@ -74,10 +74,7 @@ class Recipe(Component):
     @field_validator(*_SECTIONS, mode="before")
     @classmethod
     def _section(cls, value: Any, info: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        options = {key: option for key, option in value.items() if key != "name"}
-        return validate(_SECTIONS[info.field_name], options, where=info.field_name)
+        return section(_SECTIONS[info.field_name], value, info.field_name)
 
     @model_validator(mode="after")
     def _learned_codes_have_an_encoder_to_learn_with(self) -> Recipe:

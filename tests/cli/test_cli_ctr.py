@@ -114,6 +114,8 @@ def test_evaluate_measures_chances(model: Path, data: Path) -> None:
     other = call("evaluate", model, "--test", data / "small.inter", "--threshold", 5, "--json")
     assert other.json["predicted_over_true"] > done.json["predicted_over_true"]
     assert "log_loss" in call("evaluate", model, "--test", data / "small.inter").out
+    refused = call("evaluate", model, "--test", data / "small.inter", "-k", 5)
+    assert "a model of clicks makes no lists, so -k means nothing" in refused.message
 
 
 def test_inspect_shows_a_model_of_clicks(model: Path) -> None:
@@ -192,6 +194,13 @@ def test_a_column_of_one_value_is_named(data: Path, tmp_path: Path) -> None:
 
 def test_models_of_two_kinds_are_not_taken_for_one_another(model: Path) -> None:
     assert 'expected "format": "hashrec-model"' in call("recommend", model, "u1").message
+
+
+def test_what_is_for_clicks_is_refused_elsewhere(data: Path, tmp_path: Path) -> None:
+    log = data / "small.inter"
+    call("fit", log, "--out", tmp_path / "codes", "--no-evaluate", "--set", "encoder.dim=8")
+    done = call("evaluate", tmp_path / "codes", "--test", log, "--threshold", 4)
+    assert "--threshold is for models of clicks, and this is none" in done.message
 
 
 def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ class TestCorrections:
         assert calibration.slope == 1
         assert calibration.offset == pytest.approx(np.log(kept) - np.log(3))
         fit_ = model.fitted
-        raw = logits_of(fit_.predictor, examples_of(TEST, fit_.schema, fit_.made), "cpu")
+        raw = logits_of(fit_.predictor, examples_of(TEST, fit_.schema, fit_.made))
         np.testing.assert_allclose(model.logits(TEST), raw + calibration.offset, rtol=1e-6)
 
     @pytest.mark.parametrize("training", [{"negatives": 0.3}, {"positives": 4.0}, {}], ids=str)

@@ -147,13 +147,10 @@ def calibration_by_counting(chances: list[float], truth: list[float]) -> float:
 
 
 class TestCalibration:
-    @given(
-        st.lists(st.tuples(st.sampled_from([0, 0.125, 0.25, 0.5, 0.75, 1]), st.integers(0, 1)),
-                 min_size=1, max_size=40)
-    )  # fmt: skip
+    @given(st.lists(st.tuples(st.integers(0, 64), st.integers(0, 1)), min_size=1, max_size=50))
     @settings(max_examples=40, deadline=None)
-    def test_it_is_what_counting_says(self, rows: list[tuple[float, int]]) -> None:
-        chances, truth = (list(map(float, side)) for side in zip(*rows, strict=True))
+    def test_it_is_what_counting_says(self, rows: list[tuple[int, int]]) -> None:
+        chances, truth = [place / 64 for place, _ in rows], [float(label) for _, label in rows]
         expected = calibration_by_counting(chances, truth)
         found = calibration_error(floats(*chances), labels(*truth))
         assert found == pytest.approx(expected, abs=1e-12)
@@ -173,6 +170,17 @@ class TestCalibration:
         order = np.random.default_rng(0).permutation(30)
         found = calibration_error(floats(*chances)[order], labels(*truth)[order])
         assert found == pytest.approx(sum(gaps) / 30, abs=1e-12)
+
+    def test_a_bin_ends_at_its_share_of_the_rows(self) -> None:
+        # Of 20 rows, rank r is in bin floor((r - 1/2) 15 / 20): 1 and 2 are apart, 2 and 3 are in
+        # bin 1, 4 is in 2, and so on, every four. Labels are 1 for ranks 2 and 3 of each four.
+        chances = [(at + 1) / 32 for at in range(20)]
+        truth = [float(at % 4 in (1, 2)) for at in range(20)]
+        gaps = [chance - label for chance, label in zip(chances, truth, strict=True)]
+        bins = [(gaps[at], gaps[at + 1] + gaps[at + 2], gaps[at + 3]) for at in range(0, 20, 4)]
+        expected = sum(abs(gap) for three in bins for gap in three) / 20
+        found = calibration_error(floats(*chances), labels(*truth))
+        assert found == pytest.approx(expected, abs=1e-12)
 
     def test_equal_chances_share_one_bin(self) -> None:
         assert calibration_error(floats(*[0.25] * 40), labels(*[1, 0, 0, 0] * 10)) == 0

@@ -52,6 +52,11 @@ def test_line_ends_do_not_matter(tmp_path: Path, content: str) -> None:
     assert source.load("C26").to_pylist()[:2] == ["w25", None]
 
 
+def test_the_first_row_may_be_empty_at_both_ends(tmp_path: Path) -> None:
+    source = open_path(written(tmp_path / "day", "\t" * 39 + "\n"), "criteo")
+    assert [source.load(name).to_pylist() for name in ("label", "I1", "C26")] == [[None]] * 3
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -57,6 +57,29 @@ def _command(
 
 def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "fit", "Train a model, measure it and write it.")
+    _job(parser, "encoder.dim=256 or codes.bits=4")
+    _columns(parser)
+    _measuring(parser)
+    parser.add_argument(
+        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
+    )
+    for side in ("user", "item"):
+        parser.add_argument(
+            f"--{side}-features", metavar="FILE",
+            help=f"a row for each {side}, the id first, for encoders that take features",
+        )  # fmt: skip
+    parser.add_argument(
+        "--budget",
+        type=_positive,
+        metavar="BYTES",
+        help="choose codes and encoder.dim: what ranks best within so many bytes an item",
+    )
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log training there")
+    parser.add_argument("--mlflow", action="store_true", help="log training to MLflow")
+
+
+def _job(parser: argparse.ArgumentParser, example: str) -> None:
+    """What every command takes that fits a model; `example`: of settings."""
     _data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
     parser.add_argument(
@@ -68,32 +91,14 @@ def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="lay one value over the recipe, as encoder.dim=256 or codes.bits=4",
+        help=f"lay one value over the recipe, as {example}",
     )
-    _columns(parser)
-    _measuring(parser)
     parser.add_argument(
         "--no-refit", action="store_true", help="keep the model fitted without the held-out part"
     )
     parser.add_argument(
-        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
-    )
-    for side in ("user", "item"):
-        parser.add_argument(
-            f"--{side}-features", metavar="FILE",
-            help=f"a row for each {side}, the id first, for encoders that take features",
-        )  # fmt: skip
-    parser.add_argument(
         "--fresh", action="store_true", help="do not go on from checkpoints of a training stopped"
     )
-    parser.add_argument(
-        "--budget",
-        type=_positive,
-        metavar="BYTES",
-        help="choose codes and encoder.dim: what ranks best within so many bytes an item",
-    )
-    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log training there")
-    parser.add_argument("--mlflow", action="store_true", help="log training to MLflow")
 
 
 def _evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -206,28 +211,10 @@ def _fit_ctr(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = _command(
         commands, "fit-ctr", "Train a model of clicks on impressions, measure it and write it."
     )
-    _data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder to write")
-    parser.add_argument(
-        "--test", metavar="FILE", help="evaluate on this instead of a part held out"
-    )
-    parser.add_argument("--recipe", type=Path, metavar="R.toml", help="the configuration")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="lay one value over the recipe, as model.name=deep-fm or table.rows=0.25",
-    )
+    _job(parser, "model.name=deep-fm or table.rows=0.25")
     _impressions(parser)
     parser.add_argument(
-        "--no-refit", action="store_true", help="keep the model fitted without the held-out part"
-    )
-    parser.add_argument(
         "--no-evaluate", action="store_true", help="hold out nothing but the valid part"
-    )
-    parser.add_argument(
-        "--fresh", action="store_true", help="do not go on from checkpoints of a training stopped"
     )
 
 

@@ -10,6 +10,7 @@ from hashrec.cli.output import print_json, print_table
 from hashrec.cli.reading import cuts, test_of
 from hashrec.costs import peak_rss_mb
 from hashrec.ctr_folder import is_ctr
+from hashrec.errors import UsageError
 from hashrec.recommender import Recommender
 
 __all__ = ["run"]
@@ -17,8 +18,16 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> None:
     if is_ctr(options.model):
+        if options.k is not None:
+            raise UsageError("a model of clicks makes no lists, so -k means nothing",
+                             fix="leave it out")  # fmt: skip
         _run_ctr(options)
         return
+    named = ("label", "threshold", "user_features", "item_features", "separator")
+    odd = [name for name in named if getattr(options, name) is not None]
+    if odd:
+        flag = odd[0].replace("_", "-")
+        raise UsageError(f"--{flag} is for models of clicks, and this is none", fix="leave it out")
     progress = listener()
     model = Recommender.load(options.model, verify=not options.no_verify)
     test = test_of(options, model.recipe.data, progress)

@@ -91,7 +91,7 @@ def train(
     run.tell = _teller(folder, stage, listeners)
     run.stop = epochs or recipe.training.epochs
     outcome = run.train()
-    module = run.module.eval()
+    module = run.module.cpu().eval()  # where any machine can score
     if calibration is None:
         calibration = _calibration(run)
     facts = {
@@ -138,7 +138,7 @@ def _calibration(run: CtrRun) -> Calibration:
     known = Calibration(offset=run.options.shift(run.batches.negatives_kept))
     if run.valid is None or run.valid.label is None or not run.options.calibrate:
         return known
-    return Calibration.of(logits_of(run.module, run.valid, run.options.device), run.valid.label)
+    return Calibration.of(logits_of(run.module, run.valid), run.valid.label)
 
 
 def _buckets(
@@ -156,7 +156,8 @@ def _buckets(
     features = features_of(schema, met) if recipe.table.method.takes_features else {}
     if recipe.edges == "positive" and log.label is not None:
         met = log.interactions(log.label > 0, ids=met)
-    return recipe.table.buckets(met, recipe.dim, recipe.seed, features, progress)
+    width = recipe.dim + recipe.model.linear
+    return recipe.table.buckets(met, width, recipe.seed, features, progress)
 
 
 def _teller(

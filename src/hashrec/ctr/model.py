@@ -95,8 +95,7 @@ class CtrModel:
         """(n,) float32 log odds of each impression, in the order of the log."""
         fitted = self.fitted
         examples = examples_of(log, fitted.schema, fitted.made)
-        found = logits_of(fitted.predictor, examples, fitted.recipe.training.device)
-        return fitted.calibration.applied(found)
+        return fitted.calibration.applied(logits_of(fitted.predictor, examples))
 
     def read(self, source: Any, *, labelled: bool = False, **options: Any) -> Impressions:
         """Rows as this model reads them: see `score`. With `labelled`, labels too, by the column

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from hashrec.component import Component, Registry, validate
+from hashrec.component import Component, Registry, section, validate
 from hashrec.ctr.architecture import Architecture
 from hashrec.ctr.dcn import Dcn
 from hashrec.ctr.models import MODELS
@@ -104,10 +104,7 @@ class CtrRecipe(Component):
     @field_validator(*_SECTIONS, mode="before")
     @classmethod
     def _section(cls, value: Any, info: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        options = {key: option for key, option in value.items() if key != "name"}
-        return validate(_SECTIONS[info.field_name], options, where=info.field_name)
+        return section(_SECTIONS[info.field_name], value, info.field_name)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; `CtrRecipe.from_dict` gives it back."""

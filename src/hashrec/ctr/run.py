@@ -59,13 +59,14 @@ class CtrRun(Loop):
     def measured(self) -> Mapping[str, float]:
         assert self.valid is not None and self.valid.label is not None
         shift = self.options.shift(self.batches.negatives_kept)
-        found = logits_of(self.module, self.valid, self.options.device) + shift
+        found = logits_of(self.module, self.valid) + shift
         return judged(found, self.valid.label)
 
 
-def logits_of(module: Predictor, examples: Examples, device: str) -> npt.NDArray[np.float32]:
-    """(n,) float32 logits as the module gives them."""
+def logits_of(module: Predictor, examples: Examples) -> npt.NDArray[np.float32]:
+    """(n,) float32 logits as the module gives them, wherever it is."""
     module.eval()
+    device = str(module.bias.device)
     parts = [np.zeros(0, np.float32)]
     with torch.inference_mode():
         for first in range(0, len(examples), _AT_ONCE):

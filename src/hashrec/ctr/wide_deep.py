@@ -9,7 +9,7 @@ from torch import nn
 from hashrec.ctr.architecture import Architecture, Looked, Shape, Share, Width
 from hashrec.ctr.layers import Noise, linear, mlp
 
-__all__ = ["WideDeep"]
+__all__ = ["WideDeep", "WideDeepBody"]
 
 
 class WideDeep(Architecture):
@@ -29,10 +29,12 @@ class WideDeep(Architecture):
     dropout: Share = 0.2
 
     def body(self, shape: Shape, noise: Noise) -> Any:
-        return _Body(self, shape.flat, noise)
+        return WideDeepBody(self, shape.flat, noise)
 
 
-class _Body(nn.Module):  # type: ignore[misc]
+class WideDeepBody(nn.Module):  # type: ignore[misc]
+    """From vectors and weights to the logit above, but for its bias."""
+
     def __init__(self, options: WideDeep, width: int, noise: Noise) -> None:
         super().__init__()
         self.deep = mlp(width, options.hidden, options.dropout, noise)

@@ -123,8 +123,8 @@ def _roles(
     log: Source, user: str | None, item: str | None, time: str | None
 ) -> dict[str, str | None]:
     named = {"user": user, "item": item, "time": time}
-    if log.kinds and "label" in log.columns and user is None and item is None:
-        named |= {"user": "none", "item": "none"}  # Criteo's log names no ids
+    if log.format == "criteo":  # its columns could be anybody's: none is an id until it is named
+        named |= {role: "none" for role in ("user", "item") if named[role] is None}
     found = {role: column_for(role, named[role], log.columns, log.name, True) for role in named}
     if found["user"] is not None and found["user"] == found["item"]:
         raise DataError("user and item are the same column", name=log.name,
