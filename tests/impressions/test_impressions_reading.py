@@ -518,3 +518,44 @@ def test_files_that_are_not_there_and_formats_of_frames(tmp_path: Path) -> None:
         read_impressions(tmp_path / "no.csv")
     with pytest.raises(UsageError, match="only files have a format; got format='criteo'"):
         read_impressions(pa.table(COLUMNS), format="criteo")
+
+
+class TestWhatTellsTheLabel:
+    """A model that sees the answer in another column learns nothing else."""
+
+    TABLE = pa.table(
+        {"user": [1, 2], "item": [1, 2], "label": [0, 1], "stars": [2, 5], "clicks": [3, 4]}
+    )
+
+    def test_ratings_and_labels_beside_the_label_are_no_fields(self) -> None:
+        log = read_impressions(self.TABLE)
+        assert [one.name for one in log.fields] == ["clicks"]
+        assert log.report is not None
+        (note,) = log.report.notes
+        assert note.startswith("Left out, for what they may tell of the label: stars;")
+        rated = read_impressions(self.TABLE, threshold=4)
+        assert [one.name for one in rated.fields] == ["clicks"]
+        assert rated.label is not None and rated.label.tolist() == [0, 1]
+
+    def test_named_they_are(self) -> None:
+        log = read_impressions(self.TABLE, kinds=Kinds(numeric=("stars",)))
+        assert {one.name for one in log.fields} == {"stars", "clicks"}
+        assert log.report is not None and log.report.notes == ()
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_is_a_number(threshold: float) -> None:
+    with pytest.raises(DataError, match="the threshold is no number; got (nan|inf)"):
+        read_impressions(TestWhatTellsTheLabel.TABLE, threshold=threshold)
+
+
+def test_features_of_other_ids_are_a_mistake() -> None:
+    other = pa.table({"id": [8, 9], "age": [1, 2]})
+    words = "features of other ids; expected users such as 1; got 2 ids, none of them in the log"
+    with pytest.raises(DataError, match=words):
+        read_impressions(TestWhatTellsTheLabel.TABLE, user_features=other)
+
+
+def test_a_role_is_no_column_of_users() -> None:
+    with pytest.raises(DataError, match="the column 'item' cannot be a field. Leave it out"):
+        read_impressions(TestWhatTellsTheLabel.TABLE, user_columns="item")

@@ -52,7 +52,8 @@ def auc(scores: Floats, label: Labels) -> float:
 def log_loss(logits: Floats, label: Labels) -> float:
     """The mean of -y log p - (1 - y) log(1 - p), p = 1 / (1 + exp(-logit))."""
     z = np.asarray(logits, dtype=np.float64)
-    return float((np.logaddexp(0, z) - label * z).mean())
+    # Not log(1 + e^z) - y z, which is no number where an infinite logit is right.
+    return float(np.logaddexp(0, np.where(label > 0, -z, z)).mean())
 
 
 def calibration_error(chances: Floats, label: Labels) -> float:

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from hashrec.component import nearest
 from hashrec.errors import DataError
-from hashrec.interactions.columns import squashed
+from hashrec.impressions.values import doubles
+from hashrec.interactions.columns import column_for, squashed
 from hashrec.interactions.factor import Column
-from hashrec.interactions.values import ratings
 
-__all__ = ["Labels", "label_column", "labels"]
+__all__ = ["Labels", "label_column", "labels", "may_tell"]
 
 Labels = npt.NDArray[np.float32]
 
@@ -26,13 +24,10 @@ def label_column(columns: Sequence[str], named: str | None, source: str) -> str:
     """The column of labels: as named, else known by its name. Raises DataError where there is
     none, or two."""
     if named is not None:
-        if named not in columns:
-            raise DataError(
-                f"there is no column {named!r}", name=source, expected="the label column",
-                got="the columns " + ", ".join(map(repr, columns)), fix=nearest(named, columns),
-            )  # fmt: skip
-        return named
-    found = [column for column in columns if squashed(column) in _KNOWN]
+        column = column_for("label", named, columns, source, False)
+        assert column is not None
+        return column
+    found = [column for column in columns if may_tell(column)]
     if len(found) != 1:
         problem = f"{len(found)} columns may be the label" if found else "no column is known to be "
         problem += "" if found else "the label"
@@ -41,16 +36,20 @@ def label_column(columns: Sequence[str], named: str | None, source: str) -> str:
     return found[0]
 
 
+def may_tell(column: str) -> bool:
+    """Whether a column is a label by its name."""
+    return squashed(column) in _KNOWN
+
+
 def labels(column: Column, threshold: float | None) -> Labels:
     """(n,) float32 of 0 and 1: the column itself, or whether it is at least `threshold`.
 
     Raises DataError for missing values, for text, and without a threshold for anything but 0 and 1.
     """
-    values = column.values
-    if pa.types.is_boolean(values.type):
-        column = Column(column.source, column.name, values.cast(pa.int8()), column.first_row)
-    given = ratings(column)
+    given = _numbers(column)
     if threshold is not None:
+        if not np.isfinite(threshold):
+            raise DataError("the threshold is no number", name=column.where, got=f"{threshold}")
         return (given >= threshold).astype(np.float32)
     other = np.flatnonzero((given != 0) & (given != 1))
     if len(other):
@@ -60,3 +59,14 @@ def labels(column: Column, threshold: float | None) -> Labels:
             fix="give threshold=... (--threshold): 1 is what is at least that",
         )  # fmt: skip
     return given.astype(np.float32)
+
+
+def _numbers(column: Column) -> npt.NDArray[np.float64]:
+    """All of them; raises DataError for what is no number, and for rows without one."""
+    given = doubles(column, "labels are not numbers", "a number in every row",
+                    "name another column with label=... (--label)")  # fmt: skip
+    missing = np.isnan(given)
+    if missing.any():
+        raise column.missing("labels", int(missing.sum()), int(missing.argmax()),
+                             "remove those rows, or name another column with --label")  # fmt: skip
+    return given

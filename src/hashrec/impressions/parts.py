@@ -38,7 +38,7 @@ def sources_of(source: Any) -> Sources:
         return Sources(source)
     folder = Path(source)
     logs = sorted(folder.glob("*.inter"))
-    if not logs or logs[0].stem == "train":
+    if not logs or any(log.stem == "train" for log in logs):
         return Sources(**part_files(folder))
     if len(logs) > 1:
         raise DataError(

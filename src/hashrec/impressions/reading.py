@@ -12,12 +12,12 @@ from hashrec.component import nearest
 from hashrec.errors import DataError
 from hashrec.impressions.field import Field, Kind, Owner
 from hashrec.impressions.kinds import Kinds, kind_of
-from hashrec.impressions.labels import label_column, labels
+from hashrec.impressions.labels import label_column, labels, may_tell
 from hashrec.impressions.log import Impressions, Side
 from hashrec.impressions.values import Values, values_of
 from hashrec.interactions import Ids, Report
-from hashrec.interactions.columns import column_for
-from hashrec.interactions.factor import Column, factorise, ranked
+from hashrec.interactions.columns import column_for, is_role
+from hashrec.interactions.factor import Coded, Column, factorise, ranked
 from hashrec.interactions.files import open_source
 from hashrec.interactions.formats import Source
 from hashrec.interactions.values import times
@@ -62,13 +62,9 @@ def read_impressions(
     log = open_source(source, format)
     roles = _roles(log, user, item, time)
     labelled = _labelled(log, label, threshold)
-    tables = {"user": user_features, "item": item_features}
-    opened: dict[Owner, Source] = {
-        owner: open_source(tables[owner]) for owner in ("user", "item") if tables[owner] is not None
-    }
-    _check_named(log, opened, said, {"user": user_columns, "item": item_columns})
-    inline: dict[str, Owner] = dict.fromkeys(user_columns, "user")
-    inline |= dict.fromkeys(item_columns, "item")
+    opened = _opened(user_features, item_features)
+    said.check([*log.columns, *(name for source in opened.values() for name in source.columns)])
+    inline = _inline(log, {labelled, *roles.values()}, user_columns, item_columns)
     return _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
 
 
@@ -80,16 +76,17 @@ def read_candidates(
     item: str | None,
     label: str | None = None,
     threshold: float | None = None,
+    user_features: Any = None,
+    item_features: Any = None,
     separator: str | None = None,
     format: str | None = None,
-    **features: Any,
 ) -> Impressions:
     """Rows to be scored by a model that looks at `fields`.
 
     Args:
         user, item: columns; None: the model has no such ids.
         label, threshold: to measure the model; None: rows without labels.
-        features: `user_features` and `item_features`, as for `read_impressions`.
+        user_features, item_features: as for `read_impressions`.
 
     Columns of users' and items' fields may be there or not: those that are not are looked up in
     the model. Other columns are not looked at. Raises DataError where a field of rows is missing,
@@ -101,10 +98,7 @@ def read_candidates(
         for role, name in (("user", user), ("item", item))
     }
     roles["time"] = None
-    opened: dict[Owner, Source] = {
-        owner: open_source(features[f"{owner}_features"])
-        for owner in ("user", "item") if features.get(f"{owner}_features") is not None
-    }  # fmt: skip
+    opened = _opened(user_features, item_features)
     missing = [one.name for one in fields if one.owner == "row" and one.name not in log.columns]
     if missing:
         raise DataError(
@@ -140,21 +134,39 @@ def _labelled(log: Source, label: str | None, threshold: float | None) -> str:
     return label_column(log.columns, label, log.name)
 
 
-def _check_named(
-    log: Source,
-    opened: Mapping[Owner, Source],
-    said: Kinds,
-    inline: Mapping[str, Sequence[str]],
-) -> None:
-    every = [*log.columns, *(name for source in opened.values() for name in source.columns)]
-    said.check(every)
-    for owner, names in inline.items():
-        for name in names:
+def _opened(users: Any, items: Any) -> dict[Owner, Source]:
+    """The sources of what is known of users and items."""
+    tables: dict[Owner, Any] = {"user": users, "item": items}
+    opened = {owner: open_source(one) for owner, one in tables.items() if one is not None}
+    for owner, source in opened.items():
+        if len(source.columns) < 2:
+            raise DataError(
+                f"there is nothing about {owner}s", name=source.name,
+                expected="ids, and at least one other column",
+                got="the columns " + (", ".join(map(repr, source.columns)) or "none"),
+            )  # fmt: skip
+    return opened
+
+
+def _inline(
+    log: Source, apart: set[str | None], users: Sequence[str], items: Sequence[str]
+) -> dict[str, Owner]:
+    """Whose each column of the log is that belongs to users or items."""
+    found: dict[str, Owner] = {}
+    named: tuple[tuple[Owner, Sequence[str]], ...] = (("user", users), ("item", items))
+    for owner, names in named:
+        for name in (names,) if isinstance(names, str) else names:
             if name not in log.columns:
                 raise DataError(
                     f"there is no column {name!r} of the {owner}", name=log.name,
                     expected=", ".join(log.columns), fix=nearest(name, log.columns),
                 )  # fmt: skip
+            if name in apart or name in found:
+                what = "a field" if name in apart else "both of the user and of the item"
+                raise DataError(f"the column {name!r} cannot be {what}", name=log.name,
+                                fix="leave it out")  # fmt: skip
+            found[name] = owner
+    return found
 
 
 @dataclass(frozen=True)
@@ -178,11 +190,12 @@ class _Reading:
         n = self._length(label, places)
         time = self.roles["time"]
         moments = None if time is None else times(self.log.column(time))
-        apart = {label, *self.roles.values()}
+        apart = {label, *self.roles.values()} | self._telling(label)
         rows, fields = self._fields(self.log, "row", apart)
         sides = self._inline_sides(rows, fields, ids, places)
         for owner, source in self.opened.items():
-            self._add_side(owner, source, sides, fields)
+            told = self._described(owner, source, ids[owner], fields)
+            sides[owner] = _joined(sides[owner], told) if owner in sides else told
         _refuse_twice(fields)
         order = ("user", "item", "row")
         return Impressions(
@@ -191,6 +204,13 @@ class _Reading:
             tuple(sorted(fields, key=lambda one: order.index(one.owner))), rows, sides,
             self._report(n, label, ids), n, threshold,
         )  # fmt: skip
+
+    def _telling(self, label: str | None) -> set[str]:
+        """Columns that may be another form of the label: no fields, but where they are named."""
+        if self.known is not None or label is None:
+            return set()
+        telling = {name for name in self.log.columns if may_tell(name) or is_role("rating", name)}
+        return telling - {label} - set(self.said.named) - set(self.inline)
 
     def _ids(self) -> tuple[dict[str, Ids | None], dict[str, Any]]:
         ids: dict[str, Ids | None] = {"user": None, "item": None}
@@ -249,30 +269,49 @@ class _Reading:
             sides[owner] = Side(known, {name: rows.pop(name).take(last) for name in names})
         return sides
 
-    def _add_side(
-        self, owner: Owner, source: Source, sides: dict[Owner, Side], fields: list[Field]
-    ) -> None:
-        """The fields of a file of users or items, and of the log's own columns of them."""
+    def _described(
+        self, owner: Owner, source: Source, known: Ids | None, fields: list[Field]
+    ) -> Side:
+        """What a file says of users or items; its fields are added to `fields`."""
+        if known is None:
+            raise DataError(f"features of the {owner} in a log without one", name=source.name,
+                            fix=f"name the {owner} column of the log")  # fmt: skip
         key = source.columns[0]
-        positions = _distinct(source, key, owner)
+        ids, positions = _distinct(source, key, owner)
+        if (ids.positions(known.array) < 0).all():
+            raise DataError(
+                "features of other ids", name=source.name,
+                expected=f"{owner}s such as {known.array[0].as_py()!r}",
+                got=f"{len(ids):,} ids, none of them in the log",
+            )  # fmt: skip
         values, found = self._fields(source, owner, {key})
-        order = np.argsort(positions[1])
-        mine = {name: one.take(order) for name, one in values.items()}
         fields += found
-        known = sides.get(owner)
-        if known is not None:
-            at = known.ids.positions(positions[0].array).astype(np.int64)
-            mine |= {name: one.take(at) for name, one in known.values.items()}
-        sides[owner] = Side(positions[0], mine)
+        order = np.argsort(positions)
+        return Side(ids, {name: one.take(order) for name, one in values.items()})
 
     def _report(self, n: int, label: str | None, ids: Mapping[str, Ids | None]) -> Report:
         none = "none"
+        told = ", ".join(sorted(self._telling(label)))
+        left = f"Left out, for what they may tell of the label: {told}; name one to have it."
         return Report(
             source=self.log.name, format=self.log.format, user=self.roles["user"] or none,
             item=self.roles["item"] or none, rating=label, time=self.roles["time"], rows=n,
             users=len(ids["user"] or ()), items=len(ids["item"] or ()), interactions=n,
-            notes=self.log.notes,
+            notes=(*self.log.notes, *([left] if told else [])),
         )  # fmt: skip
+
+
+def _joined(one: Side, other: Side) -> Side:
+    """What both say, of the ids of either."""
+    places = [Coded(side.ids.array, np.arange(len(side.ids), dtype=np.int32))
+              for side in (one, other)]  # fmt: skip
+    ids = Ids(ranked(places)[0])
+    values = {
+        name: values.take(side.of(ids))
+        for side in (one, other)
+        for name, values in side.values.items()
+    }
+    return Side(ids, values)
 
 
 def _distinct(source: Source, key: str, owner: Owner) -> tuple[Ids, Any]:

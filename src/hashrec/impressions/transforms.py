@@ -83,7 +83,10 @@ class Quantile(Transform):
 
     def applied(self, values: Floats, kept: Floats) -> Floats:
         knots, shares = kept
-        found: Floats = np.sqrt(3) * (2 * np.interp(values, knots, shares) - 1)
+        unit = np.abs(knots).max() or 1.0  # the way between knots of 1e308 is infinite
+        with np.errstate(over="ignore"):
+            share = np.interp(values / unit, knots / unit, shares)
+        found: Floats = np.sqrt(3) * (2 * share - 1)
         return np.where(np.isnan(values), np.nan, found)
 
 

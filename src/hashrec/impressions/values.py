@@ -16,7 +16,7 @@ from hashrec.interactions.exact import exact
 from hashrec.interactions.factor import Column
 from hashrec.interactions.values import numbers
 
-__all__ = ["Bags", "Numbers", "Values", "Words", "bags", "floats", "values_of", "words"]
+__all__ = ["Bags", "Numbers", "Values", "Words", "bags", "doubles", "floats", "values_of", "words"]
 
 Places = npt.NDArray[np.int64]
 
@@ -97,24 +97,30 @@ def words(column: Column) -> Words:
     """
     chunks = _plain(column)
     if pa.types.is_floating(chunks.type):
-        chunks = pc.if_else(pc.is_nan(chunks), None, chunks)
+        chunks = pc.if_else(pc.is_nan(chunks), None, pc.add(chunks, 0.0))  # zero has no sign
     return Words(*_coded(chunks, column))
 
 
 def floats(column: Column) -> Numbers:
     """Raises DataError, with an example, for text that is no number."""
+    values = doubles(column, "a numeric field holds what is no number", "numbers, or nothing",
+                     "name it among the categorical fields, or mend the column")  # fmt: skip
+    return Numbers(np.where(np.isfinite(values), values, np.nan))
+
+
+def doubles(column: Column, problem: str, expected: str, fix: str) -> npt.NDArray[np.float64]:
+    """(n,) as they stand, NaN where there is none. Raises DataError with the words given."""
     chunks = _plain(column)
     if pa.types.is_boolean(chunks.type):
         chunks = chunks.cast(pa.int8())
+    if pa.types.is_integer(chunks.type):  # rounded where a double has not enough digits
+        chunks = chunks.cast(pa.float64(), safe=False)
     found = numbers(chunks)
     if found is None:
         raise DataError(
-            "a numeric field holds what is no number", name=column.where,
-            expected="numbers, or nothing", got=_no_number(chunks),
-            fix="name it among the categorical fields, or mend the column",
-        )  # fmt: skip
-    values = found.to_numpy().astype(np.float64)
-    return Numbers(np.where(np.isfinite(values), values, np.nan))
+            problem, name=column.where, expected=expected, got=_no_number(chunks), fix=fix
+        )
+    return np.asarray(found.to_numpy(), dtype=np.float64)
 
 
 def bags(column: Column, separator: str) -> Bags:
@@ -126,7 +132,9 @@ def bags(column: Column, separator: str) -> Bags:
     else:
         lists = pc.split_pattern(_text(chunks, column), separator)
         lists = lists.combine_chunks() if lists.num_chunks != 1 else lists.chunk(0)
-    parents = pc.list_parent_indices(lists).to_numpy()
+    # Not list_parent_indices: it counts what stands behind a list that is null.
+    many = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    parents = np.repeat(np.arange(len(lists)), many)
     codes, known = _coded(pa.chunked_array([pc.list_flatten(lists)]), column)
     blank = pc.index_in(pa.scalar(""), known).as_py()
     kept = (codes >= 0) & (codes != (-1 if blank is None else blank))
@@ -173,14 +181,16 @@ def _unfit(column: Column, kind: Any, got: str = "") -> DataError:
     return DataError(
         "this column cannot be a field of words", name=column.where,
         expected="text, integers, booleans, or lists of them",
-        got=f"type {kind}" + (f", {got}" if got else ""),
+        got=f"type {kind}" + (f", {got}" if got and not got.startswith("type") else ""),
         fix="convert it, name it among the numeric fields, or ignore it",
     )  # fmt: skip
 
 
 def _no_number(chunks: Any) -> str:
-    if not pa.types.is_string(chunks.type):
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if not any(test(chunks.type) for test in kinds):
         return f"type {chunks.type}"
+    chunks = chunks.cast(pa.string())
     for word in pc.unique(chunks.drop_null()).to_pylist():
         if numbers(pa.chunked_array([pa.array([word])])) is None:
             return f"text such as {word!r}"

@@ -49,14 +49,14 @@ class Vocabulary:
         enough.
         """
         assert isinstance(values, Words | Bags)
-        counts = np.bincount(values.codes[values.codes >= 0], minlength=len(values.known))
+        counts = _rows_with(values)
         kept = np.flatnonzero(counts >= min_count)
         if not len(kept):
             raise _says_nothing(field, f"no value in {min_count} rows or more",
                                 "lower fields.min_count")  # fmt: skip
         words = values.known.take(pa.array(kept))
         words = words.take(pc.sort_indices(words))
-        everywhere = len(kept) == 1 and counts.sum() == counts[kept[0]] >= len(values)
+        everywhere = len(kept) == 1 and counts.sum() == counts[kept[0]] == len(values)
         if everywhere:
             raise _says_nothing(field, f"{words[0].as_py()!r} in every row")
         if isinstance(values, Bags):
@@ -98,6 +98,17 @@ class Vocabulary:
     @classmethod
     def restore(cls, scalars: Mapping[str, Any], words: Any) -> Vocabulary:
         return cls(Field.from_dict(scalars["field"]), words, scalars["width"], scalars["missing"])
+
+
+def _rows_with(values: Words | Bags) -> npt.NDArray[np.int64]:
+    """(words,) in how many rows each word stands, however often."""
+    n = max(len(values.known), 1)
+    if isinstance(values, Bags):
+        row = np.repeat(np.arange(len(values)), np.diff(values.offsets))
+        codes = np.unique(row * n + values.codes) % n
+    else:
+        codes = values.codes[values.codes >= 0]
+    return np.bincount(codes, minlength=len(values.known)).astype(np.int64)
 
 
 def _says_nothing(field: Field, got: str, otherwise: str = "") -> DataError:

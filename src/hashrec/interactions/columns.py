@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashrec.component import nearest
 from hashrec.errors import DataError
 
-__all__ = ["HEADERLESS", "Chosen", "Wanted", "bare", "choose", "column_for", "squashed"]
+__all__ = ["HEADERLESS", "Chosen", "Wanted", "bare", "choose", "column_for", "is_role", "squashed"]
 
 # One line a rank. Compared without case and punctuation, so "userid" stands for User_ID too.
 _KNOWN = {
@@ -72,6 +72,11 @@ def bare(name: str) -> str:
 
 def squashed(name: str) -> str:
     return re.sub(r"[\W_]+", "", bare(name)).lower()
+
+
+def is_role(role: str, name: str) -> bool:
+    """Whether a column is of a role (user, item, rating, time) by its name."""
+    return any(squashed(name) in rank for rank in _RANKS[role])
 
 
 def choose(columns: Sequence[str], wanted: Wanted, source: str) -> Chosen:

@@ -69,5 +69,5 @@ def beside(one: Any, kept: Any) -> Any:
     Checkpoints keep rows; fused Adam walks memory in its own order, whatever the strides are.
     """
     if kept.shape != one.shape:  # Adam's count of steps
-        return kept.to(one.device)
+        return kept.to(one.device, copy=True)
     return torch.empty_like(one, dtype=kept.dtype, requires_grad=False).copy_(kept)
