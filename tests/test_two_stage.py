@@ -76,3 +76,14 @@ def test_what_makes_no_sense_is_refused() -> None:
     assert len(ranked([4000, 3], unknown="skip")) == 5
     with pytest.raises(DataError, match="expected the columns 'device'"):
         retrieve_and_rank(RETRIEVER, RANKER, [3], 5, context={"hour": "hour012"})
+
+
+def test_a_context_is_of_the_moment_alone() -> None:
+    """Bug: an id among it made every user the one named there."""
+    words = "context: 'user' is no field of the model of clicks; expected segment, "
+    with pytest.raises(UsageError, match=words):
+        retrieve_and_rank(RETRIEVER, RANKER, [3], 5, context={**NOW, "user": 7})
+    with pytest.raises(UsageError, match="'devize' is no field.*Did you mean device"):
+        retrieve_and_rank(RETRIEVER, RANKER, [3], 5, context={**NOW, "devize": "x"})
+    with pytest.raises(UsageError, match="k: lists of nothing; expected 1 or more; got 0"):
+        ranked([3], 0)

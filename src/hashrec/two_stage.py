@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hashrec.component import nearest
 from hashrec.errors import UsageError
 from hashrec.recommender import Recommender
 
@@ -43,6 +44,9 @@ def retrieve_and_rank(
     Raises UsageError for fewer candidates than k and for a ranker without users or items,
     DataError for a field of rows that the context does not have.
     """
+    _check_context(ranker, context or {})
+    if k < 1:
+        raise UsageError("lists of nothing", name="k", expected="1 or more", got=str(k))
     if candidates < k:
         raise UsageError("fewer candidates than results", name="candidates",
                          expected=f"at least k = {k}", got=str(candidates))  # fmt: skip
@@ -56,6 +60,17 @@ def retrieve_and_rank(
         rows[name] = pa.array([value] * len(found))
     score = ranker.score(pa.table(rows))["score"] if len(found) else pa.array([], pa.float32())
     return _best(found, score, k)
+
+
+def _check_context(ranker: CtrModel, context: Mapping[str, Any]) -> None:
+    """Raises UsageError for what is no field of the ranker: an id there would be somebody else."""
+    fields = [one.name for one in ranker.fitted.schema.fields]
+    for name in context:
+        if name not in fields:
+            raise UsageError(
+                f"{name!r} is no field of the model of clicks", name="context",
+                expected=", ".join(fields) or "nothing", fix=nearest(name, fields),
+            )  # fmt: skip
 
 
 def _best(found: Any, score: Any, k: int) -> Any:

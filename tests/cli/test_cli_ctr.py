@@ -107,13 +107,18 @@ def test_score_places_those_who_came_later(model: Path, candidates: Path, tmp_pa
     assert rows[:2] == plain[:2] and rows[2]["score"] != plain[2]["score"]
 
 
-def test_evaluate_measures_chances(model: Path, data: Path) -> None:
+def test_evaluate_measures_chances(model: Path, data: Path, tmp_path: Path) -> None:
     done = call("evaluate", model, "--test", data / "small.inter", "--json")
     assert done.code == 0, done.err
     assert done.json["impressions_evaluated"] == 900
     other = call("evaluate", model, "--test", data / "small.inter", "--threshold", 5, "--json")
     assert other.json["predicted_over_true"] > done.json["predicted_over_true"]
     assert "log_loss" in call("evaluate", model, "--test", data / "small.inter").out
+    text = (data / "small.inter").read_text()
+    (tmp_path / "test.inter").write_text(text.replace("user_id", "uid"))
+    (tmp_path / "train.inter").write_text(text)
+    named = call("evaluate", model, "--test", tmp_path, "--user", "uid", "--json")
+    assert named.json["auc"] == done.json["auc"]
     refused = call("evaluate", model, "--test", data / "small.inter", "-k", 5)
     assert "a model of clicks makes no lists, so -k means nothing" in refused.message
 
@@ -194,6 +199,27 @@ def test_a_column_of_one_value_is_named(data: Path, tmp_path: Path) -> None:
 
 def test_models_of_two_kinds_are_not_taken_for_one_another(model: Path) -> None:
     assert 'expected "format": "hashrec-model"' in call("recommend", model, "u1").message
+
+
+def test_later_parts_are_read_with_the_kinds_of_train(tmp_path: Path) -> None:
+    """Bug: codes that were all digits in the test part were numbers there, and the run broke."""
+    rng = np.random.default_rng(0)
+    for name, codes in (("train", ["A", "7", "8"]), ("test", ["7", "8"]), ("valid", ["8", "7"])):
+        rows = [f"{rng.integers(9)},{rng.integers(9)},{codes[at % len(codes)]},{at % 2}"
+                for at in range(120)]  # fmt: skip
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,item,code,label", *rows]) + "\n")
+    done = call("fit-ctr", tmp_path, "--out", tmp_path / "m", *FAST, "--json")
+    assert done.code == 0, done.err
+    assert done.json["impressions_evaluated"] == 120 and not done.json["held_out"]
+    (tmp_path / "test.csv").write_text("user,item,label\n1,2,0\n2,3,1\n")
+    refused = call("fit-ctr", tmp_path, "--out", tmp_path / "n", *FAST)
+    assert (
+        "fields that the model looks at are missing; expected the columns 'code'" in refused.message
+    )
+    (tmp_path / "test.csv").write_text("user,item,code,label\n1,2,7,1\n2,3,8,1\n")
+    refused = call("fit-ctr", tmp_path, "--out", tmp_path / "n", *FAST)
+    assert "the test part has labels of one class" in refused.message
+    assert not (tmp_path / "n").exists() and "epoch 1" not in refused.err
 
 
 def test_what_is_for_clicks_is_refused_elsewhere(data: Path, tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hashrec.ctr import CtrModel
 from hashrec.ctr.calibration import Calibration
-from hashrec.ctr.examples import examples_of
+from hashrec.ctr.examples import Lots, examples_of
 from hashrec.ctr.predictor import build
 from hashrec.ctr.run import logits_of
 from hashrec.errors import DataError, ModelError, UsageError
 from hashrec.evaluation import judged
 from hashrec.evaluation.binary import log_loss
 from hashrec.impressions import Impressions, Schema, planted_impressions
+from hashrec.training import loop
 
 
 def history(model: CtrModel) -> list[dict[str, float]]:
@@ -118,6 +119,32 @@ class Killed(BaseException):
 
 
 class TestGoingOn:
+    def test_a_half_collected_group_of_sparse_gradients_is_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Bug: checkpoints could not hold a sparse gradient, and the run ended in a traceback."""
+        monkeypatch.setattr(loop, "_KEEP_EVERY", -1.0)  # at every step
+        training = {"epochs": 2, "sparse": 1, "accumulate": 3, "batch": 200}
+        asked = recipe("dcn", "double", training=training)
+        whole = CtrModel(asked).fit(TRAIN, epochs=2)
+        real, steps = Lots.batch, []
+
+        def kill(self: Any, *where: Any) -> Any:
+            steps.append(where[1:])
+            if len(steps) == 5:  # the second of the second group
+                raise Killed
+            return real(self, *where)
+
+        monkeypatch.setattr(Lots, "batch", kill)
+        with pytest.raises(Killed):
+            CtrModel(asked).fit(TRAIN, epochs=2, folder=tmp_path)
+        again = CtrModel(asked).fit(TRAIN, epochs=2, folder=tmp_path)
+        assert steps[4] == steps[5] == (0, 4)
+        for one, other in zip(
+            whole.fitted.predictor.parameters(), again.fitted.predictor.parameters(), strict=True
+        ):
+            assert torch.equal(one, other)
+
     @pytest.mark.parametrize("sparse", [None, 1])
     def test_a_run_taken_up_after_a_kill_gives_the_bits_of_one_that_was_not(
         self, tmp_path: Path, sparse: int | None
@@ -242,6 +269,12 @@ class TestBadInput:
         asked = {"learning_rate": 1e30, "epochs": 3}
         with pytest.raises(UsageError, match="log loss.*Take a smaller training.learning_rate"):
             fitted(training=asked)
+
+    def test_a_model_that_has_run_away_is_a_clear_error(self, tmp_path: Path) -> None:
+        """Bug: what was measured was no number, and the journal could not write it."""
+        asked = recipe(training={"learning_rate": 1e7, "epochs": 3})
+        with pytest.raises(UsageError, match="smaller training.learning_rate than 1e\\+07"):
+            CtrModel(asked).fit(TRAIN, VALID, folder=tmp_path)
 
     def test_a_device_that_is_not_there_is_named(self) -> None:
         with pytest.raises(Exception, match="training.device: torch cannot train there; expected"):

@@ -167,9 +167,9 @@ def test_hashed_words_and_every_option_survive(tmp_path: Path) -> None:
         {"name": "dcn", "rank": 2}, "pyramid", fields={"max_rows": 4, "numeric": "log"},
         edges="positive", training={"negatives": 0.5},
     )  # fmt: skip
-    made = CtrModel(asked).fit(TRAIN, epochs=1, separator=";")
+    made = CtrModel(asked).fit(replace(TRAIN, separators={"tags": ";"}), epochs=1)
     made.save(tmp_path / "model")
     again = load_ctr(tmp_path / "model", verify=True)
-    assert again.recipe == asked and again.fitted.schema.separator == ";"
+    assert again.recipe == asked and again.fitted.schema.separators == {"tags": ";"}
     assert (again.logits(TEST) == made.logits(TEST)).all()
     assert len(again.fitted.predictor.inputs.words.weight) < made.fitted.schema.n_tokens

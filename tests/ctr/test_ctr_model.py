@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,46 @@ def test_facts_can_be_added_and_the_model_stays() -> None:
     more = MODEL.with_facts(note="x")
     assert more.fitted.facts["note"] == "x" and "note" not in MODEL.fitted.facts
     assert (more.logits(VALID) == MODEL.logits(VALID)).all()
+
+
+class TestServing:
+    def test_many_may_ask_at_once_and_nobody_meets_dropout(self) -> None:
+        """Bug: each call left the module in training mode, so another's scores had dropout."""
+        model = fitted("dcn", "full", training={"epochs": 2})
+        assert not model.fitted.predictor.training
+        expected = model.score(CANDIDATES)
+        with ThreadPoolExecutor(4) as pool:
+            every = list(pool.map(lambda _: model.score(CANDIDATES), range(24)))
+        assert all(one.equals(expected) for one in every)
+        assert not model.fitted.predictor.training
+
+    def test_lists_as_text_are_cut_as_in_training(self, tmp_path: Path) -> None:
+        """Bug: a model of RecBole's words took 'a b' in a frame for one word never met."""
+        rows = ["user:token\titem:token\tlabel:float\ttags:token_seq"]
+        rows += [f"{at % 7}\t{at % 5}\t{at % 2}\t{('a b', 'b c', 'c')[at % 3]}" for at in range(90)]
+        (tmp_path / "log.inter").write_text("\n".join(rows) + "\n")
+        model = CtrModel(recipe()).fit(read_impressions(tmp_path / "log.inter"), epochs=1)
+        shown = {"user": [1], "item": [2]}
+        text = model.score(pa.table({**shown, "tags": ["a b"]}))
+        lists = model.score(pa.table({**shown, "tags": [["a", "b"]]}))
+        assert text.equals(lists)
+        other = model.score(pa.table({**shown, "tags": ["a;b"]}), separator=";")
+        assert other.equals(lists)
+
+    def test_a_column_of_ids_called_as_the_result_is_refused(self) -> None:
+        table = pa.table({"score": [1, 2] * 9, "item": [1, 2, 3] * 6, "label": [0, 1, 1] * 6})
+        log = read_impressions(table, user="score")
+        with pytest.raises(DataError, match="a column of ids called 'score', as results are"):
+            CtrModel(recipe()).fit(log, epochs=1)
+
+    def test_nothing_but_labels_is_refused(self) -> None:
+        log = read_impressions(pa.table({"label": [0, 1] * 9}), user="none", item="none")
+        with pytest.raises(DataError, match="a log of nothing but labels; expected users and item"):
+            CtrModel(recipe()).fit(log, epochs=1)
+
+    def test_a_valid_part_of_other_fields_is_refused_before_work(self) -> None:
+        fields = tuple(one for one in VALID.fields if one.name != "hour")
+        with pytest.raises(DataError, match="hour: the valid part has other fields than the log"):
+            CtrModel(recipe()).fit(TRAIN, replace(VALID, fields=fields))
+        with pytest.raises(UsageError, match="a valid part for epochs that were chosen before"):
+            CtrModel(recipe()).fit(TRAIN, VALID, epochs=1)

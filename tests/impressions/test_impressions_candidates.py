@@ -108,10 +108,11 @@ def test_a_file_is_read_with_the_models_separator(tmp_path: Path) -> None:
     assert plain(log.rows["hour"]) == ["9"]
 
 
-def test_a_field_in_two_places_is_refused() -> None:
+def test_what_rows_say_themselves_goes_before_a_file() -> None:
     people = pa.table({"id": ["a"], "age": [1]})
-    with pytest.raises(DataError, match="age: two fields of one name"):
-        candidates({"user_features": people}, age=[30, 40])
+    log = candidates({"user_features": people}, age=[30, 40])
+    assert plain(log.rows["age"]) == [30, 40]
+    assert log.sides["user"].values == {}
 
 
 def test_no_fields_at_all_are_enough() -> None:

@@ -290,9 +290,12 @@ class TestRoles:
                      who=["a", "b"], what=["x", "x"], took=[0, 1], when=[2.5, 1.5])  # fmt: skip
         assert as_rows(log) == [("a", "x", 0, 2.5), ("b", "x", 1, 1.5)]
 
-    def test_times_that_are_ignored_are_a_field(self) -> None:
+    def test_times_that_are_ignored_are_a_field_only_where_named(self) -> None:
+        """Bug: "none" made a number of the day that a model of today has never seen."""
         log = log_of({"time": "none"}, time=[1, None, 3])
-        assert (log.times, plain(log.rows["time"])) == (None, [1, None, 3])
+        assert log.times is None and "time" not in log.rows
+        named = log_of({"time": "none", "kinds": Kinds(numeric=("time",))}, time=[1, None, 3])
+        assert (named.times, plain(named.rows["time"])) == (None, [1, None, 3])
 
     @pytest.mark.parametrize(
         ("options", "columns", "words"),
@@ -367,11 +370,11 @@ class TestFields:
 
 
 class TestInlineSides:
-    def test_columns_of_users_and_items_are_kept_once_as_they_stood_last(self) -> None:
+    def test_columns_of_users_and_items_are_kept_once(self) -> None:
         log = log_of(
             {"user_columns": ["job"], "item_columns": ["price", "tags"]},
-            job=["cook", "nurse", "king"], price=[1, 2, 3],
-            tags=[["p"], ["q"], ["p", "r"]], hour=["m", "m", "e"],
+            job=["nurse", "nurse", "king"], price=[3, 2, 3],
+            tags=[["p", "r"], ["q"], ["p", "r"]], hour=["m", "m", "e"],
         )  # fmt: skip
         assert side_of(log, "user", "job") == {"a": "nurse", "b": "king"}
         assert side_of(log, "item", "price") == {1: 3, 2: 2}
@@ -381,9 +384,19 @@ class TestInlineSides:
         ]  # fmt: skip
         assert set(log.rows) == {"hour"}
 
-    def test_a_missing_value_is_the_last_one_too(self) -> None:
-        log = log_of({"user_columns": ["job"]}, job=["cook", None, "king"])
-        assert side_of(log, "user", "job") == {"a": None, "b": "king"}
+    def test_a_value_missing_in_one_row_is_known_from_another(self) -> None:
+        log = log_of({"user_columns": ["job"]}, job=[None, "cook", None])
+        assert side_of(log, "user", "job") == {"a": "cook", "b": None}
+
+    @pytest.mark.parametrize(
+        "values",
+        [["cook", "nurse", "king"], [1.5, 2.5, 1], [["p"], ["q"], []], [["p"], ["p", "q"], []]],
+    )
+    def test_a_column_that_changes_is_of_rows(self, values: list[Any]) -> None:
+        """Bug: the last row's value stood for all, those of a test part for rows of train."""
+        words = "the column 'job' changes, and cannot be one of the user; .*; got user 'a' has two"
+        with pytest.raises(DataError, match=words):
+            log_of({"user_columns": ["job"]}, job=values)
 
     @pytest.mark.parametrize(
         ("options", "words"),
@@ -421,14 +434,14 @@ class TestSideFiles:
         assert log.sides["user"].of(log.users).tolist() == [-1, 0]
 
     def test_a_file_goes_together_with_columns_of_the_log(self) -> None:
-        log = log_of({"user_features": PEOPLE, "user_columns": ["vip"]}, vip=["n", "y", "n"])
+        log = log_of({"user_features": PEOPLE, "user_columns": ["vip"]}, vip=["y", "y", "n"])
         assert side_of(log, "user", "vip") == {"a": "y", "b": "n", "eve": None}
         assert side_of(log, "user", "age") == {"a": 50, "b": 30, "eve": 99}
 
     def test_columns_of_the_log_are_kept_for_ids_that_the_file_lacks(self) -> None:
         """Bug: a file that does not know a user took away what the log says of them."""
         log = log_of(
-            {"user_features": PEOPLE.slice(0, 1), "user_columns": ["vip"]}, vip=["n", "y", "n"]
+            {"user_features": PEOPLE.slice(0, 1), "user_columns": ["vip"]}, vip=["y", "y", "n"]
         )
         assert side_of(log, "user", "vip") == {"a": "y", "b": "n"}
         assert side_of(log, "user", "age") == {"a": None, "b": 30}

@@ -157,7 +157,9 @@ def test_a_multi_valued_field_of_users_is_looked_up_in_all_its_places() -> None:
 def test_fields_of_users_need_users() -> None:
     made = schema()
     log = rows(made, {"user": None})
-    with pytest.raises(DataError, match="job: a field of the user in a log without one"):
+    with pytest.raises(
+        DataError, match="job: a field that the model looks at is missing; expected a cat"
+    ):
         made.described(log)
 
 

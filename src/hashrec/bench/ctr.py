@@ -15,6 +15,7 @@ import numpy as np
 from hashrec.bench.cells import Cells
 from hashrec.bench.ctr_peers import PEER_MODELS, Settings, peer_logits
 from hashrec.bucketing import METHODS
+from hashrec.costs import peak_rss_mb
 from hashrec.impressions import (
     Field,
     Impressions,
@@ -222,6 +223,7 @@ def _measured(cell: CtrCell, parts: _Parts) -> dict[str, Any]:
         **model.fitted.sizes(),
         "seconds": round(spent, 1),
         "seconds_an_epoch": round(facts["train_seconds"] / len(facts["history"]), 2),
+        "peak_rss_mb": peak_rss_mb(),
     }
 
 
@@ -311,8 +313,8 @@ def _speed(summed: Mapping[_Group, dict[str, Any]], impressions: int) -> dict[st
 
 
 def _claims(summed: Mapping[_Group, dict[str, Any]]) -> dict[str, float]:
-    """At a quarter of the rows, means over the models: the better of `graph` and `double-graph`
-    less each hash, in AUC and, so that larger is better there too, the hash less it in log loss;
+    """At a quarter of the rows, means over the models: `graph`, and `double-graph`, less each hash
+    in AUC and, so that larger is better there too, each hash less them in log loss;
     and over the models that both have, ours on full tables less the other library's in AUC."""
     claims = {}
     gains = {

@@ -63,18 +63,20 @@ def peer_logits(
     """
     import torch
 
+    from hashrec.ctr.calibration import Calibration
     from hashrec.evaluation.binary import auc
 
     with torch.random.fork_rng(devices=[]):
         module = _module(model, schema, made, recipe, settings)
-        tensors = [_stacked(part) for part in parts]
+        tensors = [_stacked(part, schema) for part in parts]
         label = torch.from_numpy(parts[0].label)
         adam = torch.optim.Adam(module.parameters(), lr=settings.rate)
         best: dict[str, Any] = {"auc": 0.0}
-        training, began, epoch = recipe.training, time.perf_counter(), 0
+        training, spent, epoch = recipe.training, 0.0, 0
         for epoch in range(1, training.epochs + 1):
             order = np.random.default_rng([settings.seed, epoch]).permutation(len(label))
             module.train()
+            began = time.perf_counter()  # of steps alone, as ours are timed
             for first in range(0, len(order), training.batch):
                 rows = torch.from_numpy(order[first : first + training.batch])
                 adam.zero_grad()
@@ -82,17 +84,19 @@ def peer_logits(
                 loss = torch.nn.functional.binary_cross_entropy(chances, label[rows])
                 (loss + module.get_regularization_loss() / len(rows)).backward()
                 adam.step()
+            spent += time.perf_counter() - began
             found = auc(_chances(module, tensors[1]), parts[1].label)
             if found > best["auc"]:
                 state = {name: one.clone() for name, one in module.state_dict().items()}
                 best = {"auc": found, "epoch": epoch, "state": state}
             elif epoch - best["epoch"] >= training.patience:
                 break
-        spent = time.perf_counter() - began
         module.load_state_dict(best["state"])
-        chances = np.clip(_chances(module, tensors[2]).astype(np.float64), 1e-7, 1 - 1e-7)
+        valid, test = (_logits(_chances(module, rows)) for rows in tensors[1:])
+    if training.calibrate:  # as ours are
+        test = Calibration.of(valid, parts[1].label).applied(test)
     return Peer(
-        np.log(chances / (1 - chances)), best["auc"], best["epoch"], epoch,
+        test, best["auc"], best["epoch"], epoch,
         sum(one.numel() for one in module.parameters()), spent,
     )  # fmt: skip
 
@@ -107,7 +111,7 @@ def _module(model: str, schema: Schema, made: Buckets, recipe: Any, settings: Se
     # Its position 0 is empty in lists of words; elsewhere it is that of unknown ids.
     features = [sparse("user", len(made.users) + 1), sparse("item", len(made.items) + 1)]
     for number, one in enumerate(schema.vocabularies):
-        feature = sparse(f"field {number}", schema.n_tokens)
+        feature = sparse(f"field {number}", len(one) + 1)
         if one.field.kind == "multi":
             feature = inputs.VarLenSparseFeat(feature, maxlen=one.width, combiner="mean")
         features.append(feature)
@@ -134,14 +138,22 @@ def _imported() -> Any:
     return deepctr_torch
 
 
-def _stacked(part: Any) -> Any:
-    """(n, columns) float32, as its models want all of it: ids, tokens, numbers."""
+def _stacked(part: Any, schema: Schema) -> Any:
+    """(n, columns) float32, as its models want all of it: ids, tokens, numbers. Tokens are counted
+    from 1 in each field, 0 being an empty place."""
     import torch
 
     absent = np.isnan(part.numbers)
     numbers = np.where(absent, 0, part.numbers)
-    columns = [part.user[:, None] + 1, part.item[:, None] + 1, part.tokens, numbers, absent]
+    before = np.repeat(np.array(schema.bases, np.int32) - 1, schema.widths)
+    tokens = np.maximum(part.tokens - before, 0)
+    columns = [part.user[:, None] + 1, part.item[:, None] + 1, tokens, numbers, absent]
     return torch.from_numpy(np.concatenate(columns, axis=1, dtype=np.float32))
+
+
+def _logits(chances: Floats) -> Floats:
+    kept = np.clip(chances.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(kept / (1 - kept)), dtype=np.float32)
 
 
 def _chances(module: Any, rows: Any) -> Floats:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
 from hashrec.cli.reading import cuts, test_of
 from hashrec.costs import peak_rss_mb
 from hashrec.ctr_folder import is_ctr
-from hashrec.errors import UsageError
+from hashrec.errors import DataError, UsageError
+from hashrec.impressions import sources_of
 from hashrec.recommender import Recommender
 
 __all__ = ["run"]
@@ -57,13 +60,19 @@ def _run_ctr(options: argparse.Namespace) -> None:
     from hashrec.ctr import CtrModel
 
     model = CtrModel.load(options.model, verify=not options.no_verify)
-    named = {"label": options.label, "threshold": options.threshold}
+    names = ("label", "threshold", "user", "item")
+    named = {name: getattr(options, name) for name in names}
+    source = sources_of(options.test)
+    if Path(options.test).is_dir():
+        if source.test is None:
+            raise DataError("the folder has no test part", name=options.test)
+        source = replace(source, train=source.test)
     began = time.perf_counter()
     test = model.read(
-        options.test,
+        source.train,
         labelled=True,
-        user_features=options.user_features,
-        item_features=options.item_features,
+        user_features=options.user_features or source.user_features,
+        item_features=options.item_features or source.item_features,
         separator=options.separator,
         format=options.format,
         **{key: value for key, value in named.items() if value is not None},

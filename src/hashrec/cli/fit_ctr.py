@@ -13,7 +13,14 @@ from hashrec.ctr import CtrRecipe
 from hashrec.ctr.job import CtrJob, CtrOutcome, run_ctr
 from hashrec.ctr_folder import check_ctr_target
 from hashrec.errors import DataError
-from hashrec.impressions import Impressions, Kinds, Sources, read_impressions, sources_of
+from hashrec.impressions import (
+    Impressions,
+    Kinds,
+    Sources,
+    read_candidates,
+    read_impressions,
+    sources_of,
+)
 from hashrec.progress import Progress
 
 __all__ = ["run"]
@@ -26,9 +33,10 @@ def run(options: argparse.Namespace) -> None:
     progress = listener()
     began = time.perf_counter()
     sources = _sources(options)
-    parts = {
-        part: _read(options, getattr(sources, part), sources, progress)
-        for part in ("train", "valid", "test")
+    train = _read(options, sources.train, sources, progress)
+    others = {
+        part: _like(train, getattr(sources, part), sources, options, progress)
+        for part in ("valid", "test")
         if getattr(sources, part) is not None
     }
     job = CtrJob(
@@ -37,10 +45,9 @@ def run(options: argparse.Namespace) -> None:
         measure=not options.no_evaluate,
         refit=not options.no_refit,
         fresh=options.fresh,
-        separator=options.separator,
     )
     outcome = run_ctr(
-        parts["train"], parts.get("test"), parts.get("valid"), job,
+        train, others.get("test"), others.get("valid"), job,
         read_seconds=time.perf_counter() - began, progress=progress,
     )  # fmt: skip
     if options.json:
@@ -90,6 +97,31 @@ def _read(
         progress.note(line)
     fields = ", ".join(f"{one.name} ({one.kind}, {one.owner})" for one in log.fields)
     progress.note(f"{log.positives:,} labels are 1; fields: {fields or 'none'}")
+    return log
+
+
+def _like(
+    train: Impressions,
+    source: Any,
+    sources: Sources,
+    options: argparse.Namespace,
+    progress: Progress,
+) -> Impressions:
+    """A later part, its columns of the kinds they have in train."""
+    assert train.report is not None
+    log = read_candidates(
+        source,
+        train.fields,
+        user=None if train.users is None else train.report.user,
+        item=None if train.items is None else train.report.item,
+        label=train.report.rating,
+        threshold=train.threshold,
+        user_features=sources.user_features,
+        item_features=sources.item_features,
+        separators=train.separators,
+        format=options.format,
+    )
+    progress.note(f"{source}: {len(log):,} rows, {log.positives:,} labels are 1")
     return log
 
 

@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 _STEPS = 100
 _ENOUGH = 1e-10
+_LEAST = 0.01  # a slope
 _PRIOR = 1e-6  # keeps separable labels from asking for an infinite slope
 
 
@@ -29,12 +30,12 @@ class Calibration:
         """The slope and the offset of least log loss, by Newton's method (J. Platt, "Probabilistic
         Outputs for Support Vector Machines", 1999; of the labels as they are).
 
-        A model whose logits say nothing, or the contrary, keeps its slope; then only the offset is
-        found.
+        A model whose logits say next to nothing, or the contrary, keeps its slope, for a flat line
+        would make ties of them; then only the offset is found.
         """
         z = np.asarray(logits, dtype=np.float64)
         found = _newton(np.stack([z, np.ones_like(z)], axis=1), label, np.array([1.0, 0.0]))
-        if found[0] > 0:
+        if found[0] >= _LEAST:
             return cls(float(found[0]), float(found[1]))
         (offset,) = _newton(np.ones((len(z), 1)), label, np.zeros(1), z)
         return cls(1.0, float(offset))

@@ -25,7 +25,7 @@ from hashrec.training.fit import check_device
 from hashrec.training.journal import Journal
 from hashrec.training.keeping import Keeper
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "check_alike", "check_labels", "train"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,6 @@ def train(
     *,
     epochs: int | None = None,
     calibration: Calibration | None = None,
-    separator: str | None = None,
     folder: Path | None = None,
     stage: str = "fit",
     listeners: Sequence[Callable[[Mapping[str, Any]], None]] = (),
@@ -71,15 +70,21 @@ def train(
     torch.set_num_threads(threads())
     check_device(recipe.training.device)
     _check_epochs(epochs, recipe.training.epochs)
-    _check_labels(log, "the log")
-    if epochs is not None:
-        valid = None
-    elif valid is None:
-        log, valid = log.split(recipe.valid)
-        _check_labels(log, "what is left beside the valid part")
+    check_labels(log, "the log")
+    if log.report is not None and "score" in (log.report.user, log.report.item):
+        raise DataError("a column of ids called 'score', as results are", fix="rename it")
+    if not log.fields and log.users is None and log.items is None:
+        raise DataError("a log of nothing but labels", expected="users and items, or fields")
+    if epochs is not None and valid is not None:
+        raise UsageError("a valid part for epochs that were chosen before", expected="one of them")
     if valid is not None:
-        _check_labels(valid, "the valid part")
-    schema = Schema.of(log, recipe.fields, separator)
+        check_alike(log, valid, "the valid part")
+    if epochs is None and valid is None:
+        log, valid = log.split(recipe.valid)
+        check_labels(log, "what is left beside the valid part")
+    if valid is not None:
+        check_labels(valid, "the valid part")
+    schema = Schema.of(log, recipe.fields)
     made = _buckets(recipe, log, schema, progress)
     examples = examples_of(log, schema, made)
     watched = None if valid is None else examples_of(valid, schema, made)
@@ -174,7 +179,22 @@ def _teller(
     return tell
 
 
-def _check_labels(log: Impressions, what: str) -> None:
+def check_alike(log: Impressions, other: Impressions, what: str) -> None:
+    """Raises DataError where `other` has a field of another kind than `log`, or lacks one of rows:
+    those of users and items are known from `log`."""
+    kinds = {one.name: one.kind for one in other.fields}
+    for one in log.fields:
+        missing = one.name not in kinds
+        if (missing and one.owner == "row") or (not missing and kinds[one.name] != one.kind):
+            raise DataError(
+                f"{what} has other fields than the log", name=one.name,
+                expected=f"a {one.kind} field", got=kinds.get(one.name, "no such field"),
+                fix="read it with the kinds of the log",
+            )  # fmt: skip
+
+
+def check_labels(log: Impressions, what: str) -> None:
+    """Raises DataError for no labels, and for labels of one class."""
     if log.label is None:
         raise DataError(f"{what} has no labels", expected="a label in every row")
     if len(np.unique(log.label)) < 2:

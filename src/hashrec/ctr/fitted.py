@@ -81,7 +81,7 @@ class CtrFitted:
             "vocabularies": [one.scalars() for one in self.schema.vocabularies],
             "scales": [one.scalars() for one in self.schema.scales],
             "known": {owner: list(one.columns) for owner, one in self.schema.known.items()},
-            "separator": self.schema.separator,
+            "separators": dict(self.schema.separators),
             "sizes": self.sizes(),
             "facts": dict(self.facts),
         }
@@ -131,8 +131,8 @@ class CtrFitted:
                 recipe, schema, made, predictor.eval(), Calibration(**header["calibration"]),
                 header["columns"], header["threshold"], header["facts"],
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError, RecipeError,
-                pa.ArrowException, OSError) as fault:  # fmt: skip
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError,
+                RecipeError, pa.ArrowException, OSError) as fault:  # fmt: skip
             raise kind.ill_formed(folder, fault) from fault
 
 
@@ -156,7 +156,7 @@ def _schema(
         })
         for owner, names in header["known"].items()
     }  # fmt: skip
-    return Schema(vocabularies, scales, known, header["separator"])
+    return Schema(vocabularies, scales, known, header["separators"])
 
 
 def _fill(predictor: Predictor, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hashrec.costs import Clock, peak_rss_mb
+from hashrec.ctr.fit import check_alike, check_labels
 from hashrec.ctr.model import CtrModel
 from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr_folder import check_ctr_target
@@ -31,7 +32,6 @@ class CtrJob:
         measure: whether to evaluate at all. refit: where a test part had to be held out, fit again
             on everything before writing.
         fresh: do not go on from checkpoints of a fit that was interrupted.
-        separator: between the words of multi-valued text; kept for scoring.
         listeners: told of every event of training.
     """
 
@@ -40,7 +40,6 @@ class CtrJob:
     measure: bool = True
     refit: bool = True
     fresh: bool = False
-    separator: str | None = None
     listeners: Sequence[Callable[[Mapping[str, Any]], None]] = ()
 
     @cached_property  # `.` is another folder once a model has been put in its place
@@ -87,8 +86,11 @@ def run_ctr(
     train, held_out = log, test is None and job.measure
     if held_out:
         train, test = log.split(job.recipe.holdout)
+    if test is not None and job.measure:  # before any work, not after it
+        check_labels(test, "the test part")
+        check_alike(log, test, "the test part")
     common: dict[str, Any] = {
-        "separator": job.separator, "folder": job.folder, "listeners": job.listeners,
+        "folder": job.folder, "listeners": job.listeners,
         "progress": progress,
     }  # fmt: skip
     with clock.time("fit"):

@@ -104,11 +104,9 @@ class CtrModel:
         if labelled:
             usual = {"label": fitted.columns["label"], "threshold": fitted.threshold}
             options = {**usual, **options}
-        separator = options.pop("separator", None) or fitted.schema.separator
-        return read_candidates(
-            source, fitted.schema.fields, user=fitted.columns["user"],
-            item=fitted.columns["item"], separator=separator, **options,
-        )  # fmt: skip
+        columns = {role: fitted.columns[role] for role in ("user", "item")}
+        options = {**columns, "separators": fitted.schema.separators, **options}
+        return read_candidates(source, fitted.schema.fields, **options)
 
     def score(
         self,

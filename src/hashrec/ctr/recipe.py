@@ -54,7 +54,7 @@ class CtrTraining(Looping):
     scale: Annotated[float, Field(gt=0)] = 0.05
     unknown: Share = 0.01
     negatives: Annotated[float, Field(gt=0, le=1)] = 1.0
-    positives: Annotated[float, Field(gt=0)] = 1.0
+    positives: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     calibrate: bool = True
     sparse: Annotated[int, Field(ge=1)] | None = 100_000
 

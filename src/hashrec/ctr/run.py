@@ -65,12 +65,15 @@ class CtrRun(Loop):
 
 def logits_of(module: Predictor, examples: Examples) -> npt.NDArray[np.float32]:
     """(n,) float32 logits as the module gives them, wherever it is."""
-    module.eval()
+    was_training = module.training
+    if was_training:  # one that serves is left alone: others may be asking it at the same time
+        module.eval()
     device = str(module.bias.device)
     parts = [np.zeros(0, np.float32)]
     with torch.inference_mode():
         for first in range(0, len(examples), _AT_ONCE):
             batch = examples.batch(slice(first, first + _AT_ONCE), device)
             parts.append(module(*batch.inputs).cpu().numpy())
-    module.train()
+    if was_training:
+        module.train()
     return np.concatenate(parts)

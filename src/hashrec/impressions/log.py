@@ -51,6 +51,7 @@ class Impressions:
         rows: the values of the fields that each row has itself.
         sides: for `user` and `item`, what is known of them, where anything is.
         threshold: the rating from which on the label is 1; None where labels came as they are.
+        separators: between the words of each multi-valued field that came as text.
         report: how it was read. A part made by `split` keeps the report of the whole.
     """
 
@@ -66,6 +67,7 @@ class Impressions:
     report: Report | None = None
     n: int = 0
     threshold: float | None = None
+    separators: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.n

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hashrec.impressions.field import Field, Kind, Owner
 from hashrec.impressions.kinds import Kinds, kind_of
 from hashrec.impressions.labels import label_column, labels, may_tell
 from hashrec.impressions.log import Impressions, Side
-from hashrec.impressions.values import Values, values_of
+from hashrec.impressions.values import Values, is_text, values_of
 from hashrec.interactions import Ids, Report
 from hashrec.interactions.columns import column_for, is_role
 from hashrec.interactions.factor import Coded, Column, factorise, ranked
@@ -50,8 +50,8 @@ def read_impressions(
         label: the column of labels, 0 or 1; or of ratings, with `threshold`: 1 is what is at
             least that. A threshold alone is of the rating column.
         user, item, time: columns, where their names do not tell; "none": there is no such column.
-        user_columns, item_columns: columns of the log that belong to its users or items: kept
-            once an id, as in its last row.
+        user_columns, item_columns: columns of the log that belong to its users or items and are
+            the same in all of their rows: kept once an id.
         user_features, item_features: files or frames of a row an id, the id first; all their other
             columns are fields.
         kinds: what the caller says of columns, in any of the sources.
@@ -79,6 +79,7 @@ def read_candidates(
     user_features: Any = None,
     item_features: Any = None,
     separator: str | None = None,
+    separators: Mapping[str, str] | None = None,
     format: str | None = None,
 ) -> Impressions:
     """Rows to be scored by a model that looks at `fields`.
@@ -86,7 +87,9 @@ def read_candidates(
     Args:
         user, item: columns; None: the model has no such ids.
         label, threshold: to measure the model; None: rows without labels.
-        user_features, item_features: as for `read_impressions`.
+        user_features, item_features: as for `read_impressions`; what the rows say themselves of a
+            field goes before them.
+        separators: of each field in training; `separator`: another one for all.
 
     Columns of users' and items' fields may be there or not: those that are not are looked up in
     the model. Other columns are not looked at. Raises DataError where a field of rows is missing,
@@ -108,7 +111,8 @@ def read_candidates(
             fix=nearest(missing[0], log.columns),
         )  # fmt: skip
     known: dict[str, Kind] = {one.name: one.kind for one in fields}
-    reading = _Reading(log, roles, Kinds(separator=separator), opened, {}, known)
+    given = {} if separator is not None else dict(separators or {})
+    reading = _Reading(log, roles, Kinds(separator=separator), opened, {}, known, given)
     named = None if label is None else label_column(log.columns, label, log.name)
     return reading.impressions(named, threshold)
 
@@ -176,6 +180,7 @@ class _Reading:
     Attributes:
         roles: the columns of user, item and time. inline: whose a column of the log is, where it
             is not the row's. known: the kinds of the only columns wanted; None: all are.
+        separators: known before, and those found on the way.
     """
 
     log: Source
@@ -184,17 +189,19 @@ class _Reading:
     opened: Mapping[Owner, Source]
     inline: Mapping[str, Owner]
     known: Mapping[str, Kind] | None = None
+    separators: dict[str, str] = field(default_factory=dict)
 
     def impressions(self, label: str | None, threshold: float | None) -> Impressions:
         ids, places = self._ids()
         n = self._length(label, places)
         time = self.roles["time"]
         moments = None if time is None else times(self.log.column(time))
-        apart = {label, *self.roles.values()} | self._telling(label)
+        apart = {label, *self.roles.values()} | self._telling(label) | self._unwanted_times()
         rows, fields = self._fields(self.log, "row", apart)
         sides = self._inline_sides(rows, fields, ids, places)
+        said = set() if self.known is None else set(rows)
         for owner, source in self.opened.items():
-            told = self._described(owner, source, ids[owner], fields)
+            told = self._described(owner, source, ids[owner], fields, said)
             sides[owner] = _joined(sides[owner], told) if owner in sides else told
         _refuse_twice(fields)
         order = ("user", "item", "row")
@@ -202,8 +209,15 @@ class _Reading:
             ids["user"], ids["item"], places["user"], places["item"],
             None if label is None else labels(self.log.column(label), threshold), moments,
             tuple(sorted(fields, key=lambda one: order.index(one.owner))), rows, sides,
-            self._report(n, label, ids), n, threshold,
+            self._report(n, label, ids), n, threshold, self.separators,
         )  # fmt: skip
+
+    def _unwanted_times(self) -> set[str]:
+        """Columns that are times by their names: fields only where they are named."""
+        if self.known is not None or self.roles["time"] is not None:
+            return set()
+        times = {name for name in self.log.columns if is_role("time", name)}
+        return times - set(self.said.named)
 
     def _telling(self, label: str | None) -> set[str]:
         """Columns that may be another form of the label: no fields, but where they are named."""
@@ -243,7 +257,10 @@ class _Reading:
                 continue
             column: Column = source.column(name)
             kind = kind_of(column, said) if self.known is None else self.known[name]
-            values[name] = values_of(column, kind, self.said.between(source))
+            between = self.separators.get(name) or self.said.between(source)
+            if kind == "multi" and is_text(column):
+                self.separators[name] = between
+            values[name] = values_of(column, kind, between)
             fields.append(Field(name, kind, self.inline.get(name, owner)))
         return values, fields
 
@@ -254,7 +271,7 @@ class _Reading:
         ids: Mapping[str, Ids | None],
         places: Mapping[str, Any],
     ) -> dict[Owner, Side]:
-        """Moves what belongs to users and items out of `rows`, as it stood in their last row."""
+        """Moves what belongs to users and items out of `rows`."""
         sides: dict[Owner, Side] = {}
         for owner in ("user", "item"):
             names = [one.name for one in fields if one.owner == owner]
@@ -264,15 +281,36 @@ class _Reading:
             if known is None:
                 raise DataError(f"columns of the {owner} in a log without one", name=self.log.name,
                                 got=", ".join(names), fix=f"name the {owner} column")  # fmt: skip
-            last = np.zeros(len(known), dtype=np.int64)
-            last[places[owner]] = np.arange(len(places[owner]))
-            sides[owner] = Side(known, {name: rows.pop(name).take(last) for name in names})
+            sides[owner] = Side(known, {
+                name: self._constant(name, rows.pop(name), known, places[owner], owner)
+                for name in names
+            })  # fmt: skip
         return sides
 
+    def _constant(self, name: str, values: Values, ids: Ids, places: Any, owner: Owner) -> Values:
+        """The value of each id, in whichever of its rows there is one.
+
+        Raises DataError where an id has two: the later one would tell rows before it, and those of
+        a test part rows of train.
+        """
+        there = np.flatnonzero(values.present)
+        first = np.full(len(ids), -1, dtype=np.int64)
+        first[places[there][::-1]] = there[::-1]
+        other = there[~values.take(there).same(values.take(first[places[there]]))]
+        if len(other):
+            raise DataError(
+                f"the column {name!r} changes, and cannot be one of the {owner}",
+                name=self.log.name, expected=f"one value in all rows of a {owner}",
+                got=f"{owner} {ids.array[int(places[other[0]])].as_py()!r} has two",
+                fix=f"leave it out of {owner}_columns: then it is a field of rows",
+            )  # fmt: skip
+        return values.take(first)
+
     def _described(
-        self, owner: Owner, source: Source, known: Ids | None, fields: list[Field]
+        self, owner: Owner, source: Source, known: Ids | None, fields: list[Field], said: set[str]
     ) -> Side:
-        """What a file says of users or items; its fields are added to `fields`."""
+        """What a file says of users or items, but for what is `said`; its fields are added to
+        `fields`."""
         if known is None:
             raise DataError(f"features of the {owner} in a log without one", name=source.name,
                             fix=f"name the {owner} column of the log")  # fmt: skip
@@ -284,7 +322,7 @@ class _Reading:
                 expected=f"{owner}s such as {known.array[0].as_py()!r}",
                 got=f"{len(ids):,} ids, none of them in the log",
             )  # fmt: skip
-        values, found = self._fields(source, owner, {key})
+        values, found = self._fields(source, owner, {key, *said})
         fields += found
         order = np.argsort(positions)
         return Side(ids, {name: one.take(order) for name, one in values.items()})

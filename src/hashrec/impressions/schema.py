@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -18,7 +18,7 @@ from hashrec.impressions.field import Field
 from hashrec.impressions.log import Impressions
 from hashrec.impressions.scale import Scale
 from hashrec.impressions.transforms import TRANSFORMS, Quantile, Transform
-from hashrec.impressions.values import Values
+from hashrec.impressions.values import Numbers, Values
 from hashrec.impressions.vocabulary import NOTHING, Vocabulary
 from hashrec.interactions import Ids
 
@@ -84,16 +84,16 @@ class Schema:
     Attributes:
         vocabularies: of categorical fields, then of multi-valued ones. scales: of numeric ones.
         known: for `user` and `item`, what is kept, where they have fields.
-        separator: between the words of multi-valued text; None: as is usual for the format.
+        separators: between the words of each multi-valued field that came as text.
     """
 
     vocabularies: tuple[Vocabulary, ...]
     scales: tuple[Scale, ...]
     known: Mapping[str, Known]
-    separator: str | None = None
+    separators: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, log: Impressions, options: Fields, separator: str | None = None) -> Schema:
+    def of(cls, log: Impressions, options: Fields) -> Schema:
         """Learned from a log: from the values of its rows, and of those of its users and items
         that occur in it.
 
@@ -111,7 +111,7 @@ class Schema:
             for one in log.fields
             if one.kind == "numeric"
         ]
-        bare = cls(tuple(vocabularies), tuple(scales), {}, separator)
+        bare = cls(tuple(vocabularies), tuple(scales), {})
         known: dict[str, Known] = {
             owner: Known(side.ids, {
                 one.name: bare._coded(bare._learned[one.name], side.values[one.name])
@@ -119,7 +119,7 @@ class Schema:
             })
             for owner, side in log.sides.items()
         }  # fmt: skip
-        return cls(bare.vocabularies, bare.scales, known, separator)
+        return cls(bare.vocabularies, bare.scales, known, dict(log.separators))
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -163,17 +163,18 @@ class Schema:
             np.concatenate(numbers, axis=1) if numbers else np.zeros((len(log), 0), np.float32),
         )
 
-    def _column(self, log: Impressions, field: Field) -> _Matrix:
+    def _column(self, log: Impressions, one: Field) -> _Matrix:
         """(n, width) of one field."""
-        name, learned = field.name, self._learned[field.name]
+        name, learned = one.name, self._learned[one.name]
         if name in log.rows:
             return self._coded(learned, log.rows[name])[:-1]
-        ids, places = (log.users, log.user) if field.owner == "user" else (log.items, log.item)
-        if ids is None or places is None or field.owner not in self.known:
-            raise DataError(f"a field of the {field.owner} in a log without one", name=name)
-        known = self.known[field.owner]
+        ids, places = (log.users, log.user) if one.owner == "user" else (log.items, log.item)
+        if ids is None or places is None or one.owner not in self.known:
+            raise DataError("a field that the model looks at is missing", name=name,
+                            expected=f"a {one.kind} field")  # fmt: skip
+        known = self.known[one.owner]
         found: _Matrix = known.columns[name][known.ids.positions(ids.array)]  # -1: the last row
-        side = log.sides.get(field.owner)
+        side = log.sides.get(one.owner)
         if side is not None and name in side.values:
             at = side.of(ids)
             said = self._coded(learned, side.values[name])[at]
@@ -182,6 +183,9 @@ class Schema:
 
     def _coded(self, learned: Vocabulary | Scale, values: Values) -> _Matrix:
         """(n + 1, width), the last row being that of nothing known."""
+        if isinstance(values, Numbers) is not isinstance(learned, Scale):
+            raise DataError("a field of another kind than in training", name=learned.field.name,
+                            expected=learned.field.kind)  # fmt: skip
         if isinstance(learned, Scale):
             return np.append(learned.scaled(values), np.float32(np.nan))[:, None]
         return np.concatenate([learned.tokens(values), learned.nothing_known[None]])

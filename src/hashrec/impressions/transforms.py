@@ -83,8 +83,9 @@ class Quantile(Transform):
 
     def applied(self, values: Floats, kept: Floats) -> Floats:
         knots, shares = kept
-        unit = np.abs(knots).max() or 1.0  # the way between knots of 1e308 is infinite
         with np.errstate(over="ignore"):
+            far = not np.isfinite(knots[-1] - knots[0])
+            unit = float(np.abs(knots).max()) if far else 1.0
             share = np.interp(values / unit, knots / unit, shares)
         found: Floats = np.sqrt(3) * (2 * share - 1)
         return np.where(np.isnan(values), np.nan, found)

@@ -16,7 +16,18 @@ from hashrec.interactions.exact import exact
 from hashrec.interactions.factor import Column
 from hashrec.interactions.values import numbers
 
-__all__ = ["Bags", "Numbers", "Values", "Words", "bags", "doubles", "floats", "values_of", "words"]
+__all__ = [
+    "Bags",
+    "Numbers",
+    "Values",
+    "Words",
+    "bags",
+    "doubles",
+    "floats",
+    "is_text",
+    "values_of",
+    "words",
+]
 
 Places = npt.NDArray[np.int64]
 
@@ -36,6 +47,15 @@ class Words:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """(n,) which rows have a word."""
+        return self.codes >= 0
+
+    def same(self, other: Any) -> npt.NDArray[np.bool_]:
+        """(n,) which rows have the same word, both having the same `known`."""
+        return np.asarray(self.codes == other.codes)
+
     def take(self, rows: Places) -> Words:
         """The named rows; -1 is a row without a word."""
         return replace(self, codes=np.append(self.codes, np.int32(-1))[rows])
@@ -49,6 +69,15 @@ class Numbers:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """(n,) which rows have a number."""
+        return ~np.isnan(self.values)
+
+    def same(self, other: Any) -> npt.NDArray[np.bool_]:
+        """(n,) which rows have the same number."""
+        return np.asarray(self.values == other.values)
 
     def take(self, rows: Places) -> Numbers:
         """The named rows; -1 is a row without a number."""
@@ -70,6 +99,21 @@ class Bags:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """(n,) which rows have a word."""
+        return np.diff(self.offsets) > 0
+
+    def same(self, other: Any) -> npt.NDArray[np.bool_]:
+        """(n,) which rows have the same words in the same order, both having the same `known`."""
+        lengths = np.diff(self.offsets)
+        alike = lengths == np.diff(other.offsets)
+        rows = np.flatnonzero(alike)
+        mine, theirs = self.take(rows), other.take(rows)
+        differ = np.repeat(rows, lengths[rows])[mine.codes != theirs.codes]
+        alike[differ] = False
+        return np.asarray(alike)
 
     def take(self, rows: Places) -> Bags:
         """The named rows; -1 is an empty one."""
@@ -141,6 +185,12 @@ def bags(column: Column, separator: str) -> Bags:
     lengths = np.bincount(parents[kept], minlength=len(lists))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Bags(offsets, codes[kept], known)
+
+
+def is_text(column: Column) -> bool:
+    """Whether a column is no lists."""
+    kind = _plain(column).type
+    return not (pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _plain(column: Column) -> Any:

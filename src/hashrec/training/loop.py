@@ -14,7 +14,7 @@ import torch
 from hashrec.errors import UsageError
 from hashrec.progress import SILENT, Progress
 from hashrec.training.keeping import Keeper
-from hashrec.training.optimiser import Optimiser, beside
+from hashrec.training.optimiser import Optimiser
 
 __all__ = ["Loop", "Outcome", "Steps"]
 
@@ -111,6 +111,11 @@ class Loop:
         """For messages."""
 
     @property
+    def other_settings(self) -> str:
+        """What to look at where the very first loss is no number."""
+        return f"check the other settings of {self.section}, and the data"
+
+    @property
     def keeps_best(self) -> bool:
         """Whether the weights of the best evaluation are wanted at the end."""
         return True
@@ -183,6 +188,10 @@ class Loop:
     def _judge(self, loss: float) -> None:
         outcome = self.outcome
         metrics = dict(self.measured())
+        if not all(map(math.isfinite, metrics.values())):
+            self._check_finite(outcome.epoch - 1)
+            raise UsageError("what was measured is not finite", name=self.loss_name,
+                             got=str(metrics), fix=self._slower)  # fmt: skip
         found = metrics[self.metric]
         outcome.history.append({"epoch": outcome.epoch, "loss": loss, **metrics})
         if found > outcome.best:
@@ -203,8 +212,7 @@ class Loop:
     def _diverged(self, epoch: int, step: int, value: float) -> UsageError:
         hint = self._slower
         if epoch == 0 and step < self.options.accumulate:  # no rate has moved anything yet
-            hint = f"check the other settings of {self.section}.loss and of the encoder, and the "
-            hint += "data"
+            hint = self.other_settings
         return UsageError(
             f"the loss became {value} at step {step + 1} of epoch {epoch + 1}",
             name=f"loss {self.loss_name}",
@@ -235,10 +243,10 @@ class Loop:
             return
         tensors = {f"now.{name}": one for name, one in self._named.items()}
         tensors |= {f"best.{name}": one for name, one in self._best.items()}
-        for name, one in self._named.items():
+        for name in self._named:
             tensors |= self._optimiser.kept(name)
-            if self.options.accumulate > 1 and one.grad is not None:  # it may be half collected
-                tensors[f"grad.{name}"] = one.grad
+            if self.options.accumulate > 1:  # a group of steps may be half collected
+                tensors |= self._optimiser.collected(name)
         self.keeper.save(tensors, vars(self.outcome))
 
     def _take_up(self) -> None:
@@ -251,8 +259,6 @@ class Loop:
             for name, one in self._named.items():
                 one.copy_(kept.tensors[f"now.{name}"])
                 self._optimiser.take_up(name, kept.tensors)
-                if f"grad.{name}" in kept.tensors:
-                    one.grad = beside(one, kept.tensors[f"grad.{name}"])
                 if f"best.{name}" in kept.tensors:
                     self._best[name] = kept.tensors[f"best.{name}"].to(one.device)
         self.progress.note(

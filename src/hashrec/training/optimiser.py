@@ -51,11 +51,27 @@ class Optimiser:
         state = self._owner[id(one)].state[one]
         return {f"adam.{name}.{key}": torch.as_tensor(state[key]) for key in _STATE if key in state}
 
+    def collected(self, name: str) -> dict[str, Any]:
+        """The gradient of one weight, as tensors for a checkpoint; empty without one."""
+        gradient = self._named[name].grad
+        if gradient is None:
+            return {}
+        if not gradient.is_sparse:
+            return {f"grad.{name}": gradient}
+        # As it stands: rows that come twice are summed once, when the weight moves.
+        parts = {"rows": gradient._indices(), "values": gradient._values()}
+        return {f"grad.{name}.{part}": tensor for part, tensor in parts.items()}
+
     def take_up(self, name: str, tensors: Mapping[str, Any]) -> None:
-        """Puts back what `kept` gave, where it is among `tensors`."""
+        """Puts back what `kept` and `collected` gave, where it is among `tensors`."""
+        one = self._named[name]
+        if f"grad.{name}" in tensors:
+            one.grad = beside(one, tensors[f"grad.{name}"])
+        elif f"grad.{name}.rows" in tensors:
+            parts = (tensors[f"grad.{name}.{part}"].to(one.device) for part in ("rows", "values"))
+            one.grad = torch.sparse_coo_tensor(*parts, one.shape, check_invariants=True)
         if f"adam.{name}.step" not in tensors:
             return
-        one = self._named[name]
         part = self._owner[id(one)]
         state = {key: beside(one, tensors[f"adam.{name}.{key}"]) for key in _STATE}
         if isinstance(part, torch.optim.SparseAdam):

@@ -49,6 +49,10 @@ class Run(Loop):
         return self.batches.loss.name
 
     @property
+    def other_settings(self) -> str:
+        return f"check the other settings of {self.section}.loss and of the encoder, and the data"
+
+    @property
     def watched(self) -> bool:
         return self.watch is not None
 
