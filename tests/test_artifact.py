@@ -423,7 +423,7 @@ NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
     ("module", "step"),
     [
         (artifact, "write_arrays"),
-        (artifact, "_write_ids"),
+        (artifact, "write_ids"),
         (folder, "_to_disk"),
         (folder, "swap_in"),
     ],
@@ -499,7 +499,7 @@ def slow(path, users, items):
     print("half written", flush=True)
     time.sleep(60)
 
-artifact._write_ids = slow
+artifact.write_ids = slow
 seen = {"offsets": np.zeros(2, np.uint32), "indices": np.zeros(0, np.uint16)}
 arrays = {"item_codes": np.zeros((1, 1), np.uint8)}
 artifact.write_model(Path(sys.argv[1]), {}, arrays, seen, pa.array(["a"]), pa.array(["b"]))

@@ -95,7 +95,7 @@ def test_results_for_people(data: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_registry_is_what_the_command_offers() -> None:
     assert sorted(BENCHES) == [
-        "buckets", "frontier", "graphhash", "hashlgn", "propagate", "search", "spectral",
+        "buckets", "ctr", "frontier", "graphhash", "hashlgn", "propagate", "search", "spectral",
         "step",
     ]  # fmt: skip
 

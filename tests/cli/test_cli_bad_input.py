@@ -250,7 +250,7 @@ def test_a_write_that_fails(
     def fail(*arguments: object) -> None:
         raise fault
 
-    monkeypatch.setattr(artifact, "_write_ids", fail)
+    monkeypatch.setattr(artifact, "write_ids", fail)
     done = hashrec("fit", log, "--out", place, "--no-evaluate", *SMALL)
     assert _matches(words, done.message)
     assert files(tmp_path) == (["m"] if there else [])
@@ -270,7 +270,7 @@ def slow(path, users, items):
     print("half written", flush=True)
     time.sleep(60)
 
-artifact._write_ids = slow
+artifact.write_ids = slow
 sys.exit(main(sys.argv[1:]))
 """
 

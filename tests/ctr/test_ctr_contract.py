@@ -107,9 +107,9 @@ def test_an_exported_graph_gives_the_scores_of_the_model_on_every_table(
 
 
 def _build_of(made: CtrModel) -> Any:
-    """All of a model's tables but their rows and who has which."""
+    """All of a model's tables but their rows, how many make a vector, and who has which."""
     tables = [table.shared for table in made.fitted.predictor.inputs.ids]
-    return tuple((t.ways, t.combiner, t.bucket_weights is None, t.weight.shape[1]) for t in tables)
+    return tuple((t.combiner, t.bucket_weights is None, t.weight.shape[1]) for t in tables)
 
 
 def _state(made: CtrModel) -> dict[str, Any]:

@@ -240,7 +240,9 @@ def test_every_source_says_the_same(source: str, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("frame", [pa.table, pl.DataFrame, pd.DataFrame], ids=str)
+@pytest.mark.parametrize(
+    "frame", [pa.table, pl.DataFrame, pd.DataFrame], ids=["arrow", "polars", "pandas"]
+)
 def test_lists_are_bags_in_every_frame(frame: Callable[[Any], Any]) -> None:
     tags = [["p", "q"], None, ["q", None, ""]]
     log = read_impressions(frame({**COLUMNS, "tags": tags}))

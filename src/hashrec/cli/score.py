@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from hashrec.cli.output import check_table_path, print_json, print_table, write_table
+from hashrec.cli.output import check_table_path
+from hashrec.cli.recommend import show
 from hashrec.ctr import CtrModel
 from hashrec.interactions import read
 
@@ -25,10 +26,4 @@ def run(options: argparse.Namespace) -> None:
         separator=options.separator,
         format=options.format,
     )
-    if options.out is not None:
-        write_table(table, options.out)
-    elif options.json:
-        print_json({"rows": table.to_pylist()})
-    else:
-        columns_ = [column.to_pylist() for column in table.columns]
-        print_table(table.column_names, list(zip(*columns_, strict=True)))
+    show(table, options)
