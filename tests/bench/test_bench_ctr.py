@@ -78,7 +78,7 @@ def test_nothing_stored_is_nothing_to_show(tmp_path: Path) -> None:
 
 
 def test_every_method_at_every_share_is_asked_for() -> None:
-    asked = ctr._cells("x", {}, quick=False, repeats=3, peer_repeats=1, seed=0)
+    asked = ctr._cells("x", {}, quick=False, repeats=3, seed=0)
     assert len(asked) == len(set(asked))
     ours = {
         (one.model, one.method, one.rows, one.seed) for one in asked if "torch" not in one.method

@@ -103,11 +103,23 @@ def test_a_flipped_bit_is_seen_when_sums_are_checked(copy: Path, name: str) -> N
 @pytest.mark.parametrize(
     ("change", "got"),
     [
-        (lambda header: header.pop("calibration"), "KeyError"),
+        (lambda header: header.pop("calibration"), "RecipeError.*calibration: field required"),
         (lambda header: header["recipe"].update(dim=5), "ValueError.*of shape"),
         (lambda header: header["recipe"].update(dims=5), "RecipeError.*unknown key dims"),
         (lambda header: header["vocabularies"].pop(), "ValueError|RuntimeError|KeyError"),
-        (lambda header: header["scales"][0]["field"].update(kind="odd"), "a field of kind 'odd'"),
+        (
+            lambda header: header["scales"][0]["field"].update(kind="odd"),
+            "'categorical', 'numeric'",
+        ),
+        (lambda header: header["scales"][0]["field"].update(kind="multi"), "numbers of the field"),
+        (lambda header: header["vocabularies"][0].update(width=2), "words, 2 a row, of the field"),
+        (lambda header: header["vocabularies"][0].update(width="2"), "valid integer"),
+        (lambda header: header["calibration"].update(slope="a"), "valid number"),
+        (lambda header: header["calibration"].update(slope=-1.0), "greater than 0"),
+        (lambda header: header.update(columns={}), r"columns\.user: field required"),
+        (lambda header: header.update(known=[]), "valid dictionary"),
+        (lambda header: header.update(threshold="4"), "threshold"),
+        (lambda header: header.update(separators={"genre": 1}), "separators.genre"),
     ],
 )
 def test_parts_that_make_no_sense_together_are_damage(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ctr_cases import REST, TEST, TRAIN, VALID, recipe
+from ctr_cases import REST, TEST, recipe
 
 from hashrec.ctr import CtrModel, load_ctr
 from hashrec.ctr.job import CtrJob, run_ctr
 from hashrec.errors import OutputError
+from hashrec.impressions import Impressions
 
 KEYS = {
     "auc", "log_loss", "calibration_error", "predicted_over_true", "impressions_evaluated",
     "held_out", "epochs", "table_rows", "table_bytes", "parameters", "parameter_bytes",
-    "model_bytes", "files", "seconds", "peak_rss_mb",
+    "model_bytes", "files", "seconds", "peak_rss_mb", "refitted",
 }  # fmt: skip
 ASKED = recipe(training={"epochs": 4, "patience": 1, "learning_rate": 0.03})
 
@@ -25,20 +27,41 @@ def job(out: Path, **options: Any) -> CtrJob:
     return CtrJob(ASKED, out, **options)
 
 
-def test_a_test_part_is_measured_by_what_was_fitted_without_it(tmp_path: Path) -> None:
-    outcome = run_ctr(TRAIN, TEST, VALID, job(tmp_path / "model"))
+def again(model: CtrModel, log: Impressions) -> CtrModel:
+    """Fitted anew on `log`, for the epochs and with the calibration that were found."""
+    found = model.fitted
+    return CtrModel(ASKED).fit(
+        log, epochs=found.facts["epochs"], calibration=found.calibration
+    )  # fmt: skip
+
+
+def test_a_given_test_part_is_measured_by_what_has_learned_the_valid_part(tmp_path: Path) -> None:
+    """Bug: the tenth that showed when to stop was never learned."""
+    outcome = run_ctr(REST, TEST, job(tmp_path / "model"))
     assert set(outcome.result) == KEYS and outcome.result["held_out"] is False
-    fitted = CtrModel(ASKED).fit(TRAIN, VALID)
-    assert outcome.result["auc"] == fitted.evaluate(TEST)["auc"]
-    assert set(outcome.result["seconds"]) == {"read", "fit", "evaluate", "write"}
-    again = load_ctr(tmp_path / "model", verify=True)
-    assert (again.logits(TEST) == fitted.logits(TEST)).all()
-    assert again.fitted.facts["metrics"]["log_loss"] == outcome.result["log_loss"]
+    written = again(CtrModel(ASKED).fit(REST), REST)
+    assert outcome.result["auc"] == written.evaluate(TEST)["auc"]
+    assert set(outcome.result["seconds"]) == {"read", "fit", "refit", "evaluate", "write"}
+    opened = load_ctr(tmp_path / "model", verify=True)
+    assert (opened.logits(TEST) == written.logits(TEST)).all()
+    assert opened.fitted.facts["metrics"]["log_loss"] == outcome.result["log_loss"]
+
+
+def test_a_valid_part_of_the_log_shows_when_to_stop(tmp_path: Path) -> None:
+    log = replace(REST, n_valid=200)
+    train, valid = log.parts()
+    assert valid is not None and len(valid) == 200 and train.n_valid == 0
+    outcome = run_ctr(log, TEST, job(tmp_path / "model", refit=False))
+    alone = CtrModel(ASKED).fit(train, valid)
+    assert outcome.result["refitted"] is False
+    np.testing.assert_array_equal(outcome.model.logits(TEST), alone.logits(TEST))
+    outcome = run_ctr(log, TEST, job(tmp_path / "model"))
+    np.testing.assert_array_equal(outcome.model.logits(TEST), again(alone, log).logits(TEST))
 
 
 def test_without_a_test_part_one_is_held_out_and_then_learned_too(tmp_path: Path) -> None:
-    outcome = run_ctr(REST, None, None, job(tmp_path / "model"))
-    assert set(outcome.result) == KEYS | {"refitted"}
+    outcome = run_ctr(REST, None, job(tmp_path / "model"))
+    assert set(outcome.result) == KEYS and outcome.result["refitted"] is True
     assert outcome.result["held_out"] is True
     train, test = REST.split(ASKED.holdout)
     measured = CtrModel(ASKED).fit(train)
@@ -51,17 +74,18 @@ def test_without_a_test_part_one_is_held_out_and_then_learned_too(tmp_path: Path
 
 
 def test_no_refit_keeps_the_model_that_was_measured(tmp_path: Path) -> None:
-    outcome = run_ctr(REST, None, None, job(tmp_path / "model", refit=False))
+    outcome = run_ctr(REST, None, job(tmp_path / "model", refit=False))
     train, test = REST.split(ASKED.holdout)
-    assert "refitted" not in outcome.result
+    assert outcome.result["refitted"] is False
     np.testing.assert_array_equal(
         outcome.model.logits(test), CtrModel(ASKED).fit(train).logits(test)
     )
 
 
 def test_nothing_is_measured_on_request(tmp_path: Path) -> None:
-    outcome = run_ctr(REST, None, None, job(tmp_path / "model", measure=False))
-    assert not {"auc", "held_out", "refitted"} & set(outcome.result)
+    outcome = run_ctr(REST, None, job(tmp_path / "model", measure=False))
+    assert not {"auc", "held_out"} & set(outcome.result)
+    assert outcome.model.fitted.facts["impressions"] == len(REST)
 
 
 def test_a_job_that_was_killed_goes_on_and_leaves_nothing_behind(
@@ -77,12 +101,13 @@ def test_a_job_that_was_killed_goes_on_and_leaves_nothing_behind(
             raise Killed
 
     with pytest.raises(Killed):
-        run_ctr(REST, None, None, job(tmp_path / "model", listeners=[kill]))
+        run_ctr(REST, None, job(tmp_path / "model", listeners=[kill]))
     assert (asked.folder / "fit-ctr.safetensors").exists() and not (tmp_path / "model").exists()
     told: list[Any] = []
-    outcome = run_ctr(REST, None, None, job(tmp_path / "model", listeners=[told.append]))
-    assert {event["stage"] for event in told} == {"everything"}  # the first fit was done
-    fresh = run_ctr(REST, None, None, job(tmp_path / "other", fresh=True))
+    outcome = run_ctr(REST, None, job(tmp_path / "model", listeners=[told.append]))
+    epochs = {event["stage"] for event in told if event["event"] == "epoch"}
+    assert epochs == {"everything"}  # the first fit was done
+    fresh = run_ctr(REST, None, job(tmp_path / "other", fresh=True))
     np.testing.assert_array_equal(outcome.model.logits(TEST), fresh.model.logits(TEST))
     assert [one.name for one in asked.folder.iterdir()] == ["journal.jsonl"]
 
@@ -90,7 +115,7 @@ def test_a_job_that_was_killed_goes_on_and_leaves_nothing_behind(
 def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="something that is no model of clicks stands there"):
-        run_ctr(REST, None, None, job(tmp_path / "file"))
+        run_ctr(REST, None, job(tmp_path / "file"))
     (tmp_path / "model.training").write_text("mine")
     with pytest.raises(OutputError, match="checkpoints cannot be kept there; expected a folder"):
-        run_ctr(REST, None, None, job(tmp_path / "model"))
+        run_ctr(REST, None, job(tmp_path / "model"))

@@ -93,10 +93,7 @@ def bench_ctr(
     cells, fingerprint = Cells(store), parts.fingerprint()
     options = _options(data, quick, device)
     repeats = 1 if quick else repeats
-    peer_repeats = repeats if data is not None else 1  # a million rows take it long
-    asked = _cells(
-        fingerprint, options, quick=quick, repeats=repeats, peer_repeats=peer_repeats, seed=seed
-    )
+    asked = _cells(fingerprint, options, quick=quick, repeats=repeats, seed=seed)
     there = cells.measure(
         asked, lambda cell: _measured(cell, parts), _told, progress, stored=stored
     )
@@ -157,7 +154,6 @@ def _cells(
     *,
     quick: bool,
     repeats: int,
-    peer_repeats: int,
     seed: int,
 ) -> list[CtrCell]:
     """Those to be read side by side together: models inside a method, what is claimed first."""
@@ -184,7 +180,7 @@ def _cells(
     claims = every([("full", None), *((method, 0.25) for method in first)], repeats)
     peers = [
         replace(cell, method=f"{_PEER}, {scale:g}, {rate:g}")
-        for cell in every([(_PEER, None)], peer_repeats)
+        for cell in every([(_PEER, None)], repeats)
         if cell.model in PEER_MODELS
         for scale, rate in _PEER_SETTINGS
     ]
@@ -192,7 +188,8 @@ def _cells(
         return claims + peers
     rest: list[tuple[str, float | None]] = [(method, 0.25) for method in others]
     rest += [(method, share) for share in _SHARES for method in (*first, *others)]
-    return claims + peers + every(rest, repeats)
+    # A whole table of one seed before those of others.
+    return claims + peers + sorted(every(rest, repeats), key=lambda cell: cell.seed)
 
 
 def _told(cell: CtrCell) -> str:

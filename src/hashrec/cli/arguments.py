@@ -74,8 +74,6 @@ def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="BYTES",
         help="choose codes and encoder.dim: what ranks best within so many bytes an item",
     )
-    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log training there")
-    parser.add_argument("--mlflow", action="store_true", help="log training to MLflow")
 
 
 def _job(parser: argparse.ArgumentParser, example: str) -> None:
@@ -94,11 +92,13 @@ def _job(parser: argparse.ArgumentParser, example: str) -> None:
         help=f"lay one value over the recipe, as {example}",
     )
     parser.add_argument(
-        "--no-refit", action="store_true", help="keep the model fitted without the held-out part"
+        "--no-refit", action="store_true", help="keep the model fitted without the parts held out"
     )
     parser.add_argument(
         "--fresh", action="store_true", help="do not go on from checkpoints of a training stopped"
     )
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="log training there")
+    parser.add_argument("--mlflow", action="store_true", help="log training to MLflow")
 
 
 def _evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -214,7 +214,7 @@ def _fit_ctr(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _job(parser, "model.name=deep-fm or table.rows=0.25")
     _impressions(parser)
     parser.add_argument(
-        "--no-evaluate", action="store_true", help="hold out nothing but the valid part"
+        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
     )
 
 

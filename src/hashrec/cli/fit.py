@@ -10,6 +10,7 @@ from hashrec.artifact import check_target
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
 from hashrec.cli.reading import cuts, parts_of
+from hashrec.cli.tracking import trackers
 from hashrec.encoders import TrainedEncoder
 from hashrec.errors import UsageError
 from hashrec.interactions import Parts, read_features
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     seed = [] if options.seed is None else [f"seed={options.seed}"]
     recipe = Recipe.from_toml(options.recipe, [*options.set, *seed])
     check_target(options.out)
-    listeners = _listeners(options, recipe)
+    listeners = _trackers(options, recipe)
     progress = listener()
     began = time.perf_counter()
     parts = parts_of(options, recipe.data, progress)
@@ -63,24 +64,14 @@ def _features(options: argparse.Namespace, parts: Parts, progress: Progress) -> 
     return found
 
 
-def _listeners(options: argparse.Namespace, recipe: Recipe) -> list[Any]:
-    """Those who are told of training. Imported here: each needs a package of its own."""
+def _trackers(options: argparse.Namespace, recipe: Recipe) -> list[Any]:
     asked = options.tensorboard is not None or options.mlflow
     if asked and not isinstance(recipe.encoder, TrainedEncoder):
         raise UsageError(
             f"encoder {recipe.encoder.name} does not train, so there is nothing to draw",
             fix="leave out --tensorboard and --mlflow, or set encoder.name to lightgcn",
         )
-    found: list[Any] = []
-    if options.tensorboard is not None:
-        from hashrec.training.listeners import TensorBoard
-
-        found.append(TensorBoard(options.tensorboard))
-    if options.mlflow:
-        from hashrec.training.listeners import MlFlow
-
-        found.append(MlFlow())
-    return found
+    return trackers(options)
 
 
 def _show_budget(budget: dict[str, Any], recipe: Recipe) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from typing import Any
 
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
+from hashrec.cli.tracking import trackers
 from hashrec.ctr import CtrRecipe
 from hashrec.ctr.job import CtrJob, CtrOutcome, run_ctr
 from hashrec.ctr_folder import check_ctr_target
@@ -30,26 +30,22 @@ def run(options: argparse.Namespace) -> None:
     seed = [] if options.seed is None else [f"seed={options.seed}"]
     recipe = CtrRecipe.from_toml(options.recipe, [*options.set, *seed])
     check_ctr_target(options.out)
+    listeners = trackers(options)
     progress = listener()
     began = time.perf_counter()
     sources = _sources(options)
-    train = _read(options, sources.train, sources, progress)
-    others = {
-        part: _like(train, getattr(sources, part), sources, options, progress)
-        for part in ("valid", "test")
-        if getattr(sources, part) is not None
-    }
+    log = _read(options, sources, progress)
+    test = None if sources.test is None else _test(log, sources, options, progress)
     job = CtrJob(
         recipe,
         options.out,
         measure=not options.no_evaluate,
         refit=not options.no_refit,
         fresh=options.fresh,
+        listeners=listeners,
     )
-    outcome = run_ctr(
-        train, others.get("test"), others.get("valid"), job,
-        read_seconds=time.perf_counter() - began, progress=progress,
-    )  # fmt: skip
+    spent = time.perf_counter() - began
+    outcome = run_ctr(log, test, job, read_seconds=spent, progress=progress)
     if options.json:
         print_json(outcome.result)
     else:
@@ -71,12 +67,11 @@ def _sources(options: argparse.Namespace) -> Sources:
     )
 
 
-def _read(
-    options: argparse.Namespace, source: Any, sources: Sources, progress: Progress
-) -> Impressions:
-    """A log with labels, read as the command line says; what was found is told."""
+def _read(options: argparse.Namespace, sources: Sources, progress: Progress) -> Impressions:
+    """The log, read as the command line says; what was found is told."""
     log = read_impressions(
-        source,
+        sources.train,
+        valid=sources.valid,
         label=options.label,
         threshold=options.threshold,
         user=options.user,
@@ -100,17 +95,13 @@ def _read(
     return log
 
 
-def _like(
-    train: Impressions,
-    source: Any,
-    sources: Sources,
-    options: argparse.Namespace,
-    progress: Progress,
+def _test(
+    train: Impressions, sources: Sources, options: argparse.Namespace, progress: Progress
 ) -> Impressions:
-    """A later part, its columns of the kinds they have in train."""
+    """The test part, its columns of the kinds they have in train."""
     assert train.report is not None
     log = read_candidates(
-        source,
+        sources.test,
         train.fields,
         user=None if train.users is None else train.report.user,
         item=None if train.items is None else train.report.item,
@@ -121,7 +112,7 @@ def _like(
         separators=train.separators,
         format=options.format,
     )
-    progress.note(f"{source}: {len(log):,} rows, {log.positives:,} labels are 1")
+    progress.note(f"{sources.test}: {len(log):,} rows, {log.positives:,} labels are 1")
     return log
 
 
@@ -136,7 +127,7 @@ def _show(outcome: CtrOutcome, options: argparse.Namespace) -> None:
         print(f"measured on {what}: {result['impressions_evaluated']:,} impressions")
         names = ("auc", "log_loss", "calibration_error", "predicted_over_true")
         print_table(["metric", "value"], [[name, result[name]] for name in names])
-        if result.get("refitted"):
+        if result["refitted"] and result["held_out"]:
             print("the model written was fitted again on everything")
     print(
         f"{options.out}: {result['model_bytes']:,} bytes; {result['parameters']:,} parameters, "

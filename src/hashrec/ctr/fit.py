@@ -69,21 +69,7 @@ def train(
     """
     torch.set_num_threads(threads())
     check_device(recipe.training.device)
-    _check_epochs(epochs, recipe.training.epochs)
-    check_labels(log, "the log")
-    if log.report is not None and "score" in (log.report.user, log.report.item):
-        raise DataError("a column of ids called 'score', as results are", fix="rename it")
-    if not log.fields and log.users is None and log.items is None:
-        raise DataError("a log of nothing but labels", expected="users and items, or fields")
-    if epochs is not None and valid is not None:
-        raise UsageError("a valid part for epochs that were chosen before", expected="one of them")
-    if valid is not None:
-        check_alike(log, valid, "the valid part")
-    if epochs is None and valid is None:
-        log, valid = log.split(recipe.valid)
-        check_labels(log, "what is left beside the valid part")
-    if valid is not None:
-        check_labels(valid, "the valid part")
+    log, valid = _parts(recipe, log, valid, epochs)
     schema = Schema.of(log, recipe.fields)
     made = _buckets(recipe, log, schema, progress)
     examples = examples_of(log, schema, made)
@@ -93,13 +79,45 @@ def train(
         identity = {"recipe": recipe.to_dict(), "data": log.fingerprint(), "epochs": epochs,
                     "valid": None if valid is None else valid.fingerprint()}  # fmt: skip
         run.keeper = Keeper(folder / f"{stage}-ctr.safetensors", identity)
-    run.tell = _teller(folder, stage, listeners)
+    run.tell = _teller(folder, stage, "all" if valid is None else "choose", listeners)
     run.stop = epochs or recipe.training.epochs
-    outcome = run.train()
-    module = run.module.cpu().eval()  # where any machine can score
-    if calibration is None:
-        calibration = _calibration(run)
-    facts = {
+    run.tell({"event": "start", "model": recipe.to_dict()["model"], "impressions": len(log)})
+    run.train()
+    run.tell({"event": "end", **run.outcome.told})
+    run.module.cpu().eval()  # where any machine can score
+    calibration = calibration or _calibration(run)
+    return Trained(schema, made, run.module, calibration, _facts(log, made, run, calibration))
+
+
+def _parts(
+    recipe: CtrRecipe, log: Impressions, valid: Impressions | None, epochs: int | None
+) -> tuple[Impressions, Impressions | None]:
+    """What is learned, and what is looked at. Raises for what cannot be either."""
+    _check_epochs(epochs, recipe.training.epochs)
+    check_labels(log, "the log")
+    if log.report is not None and "score" in (log.report.user, log.report.item):
+        raise DataError("a column of ids called 'score', as results are", fix="rename it")
+    if not log.fields and log.users is None and log.items is None:
+        raise DataError("a log of nothing but labels", expected="users and items, or fields")
+    if epochs is not None:
+        if valid is not None:
+            raise UsageError("a valid part for epochs that were chosen before",
+                             expected="one of them")  # fmt: skip
+        return log, None
+    if valid is None:
+        log, valid = log.split(recipe.valid)
+        check_labels(log, "what is left beside the valid part")
+    else:
+        check_alike(log, valid, "the valid part")
+    check_labels(valid, "the valid part")
+    return log, valid
+
+
+def _facts(
+    log: Impressions, made: Buckets | None, run: CtrRun, calibration: Calibration
+) -> dict[str, Any]:
+    outcome, module = run.outcome, run.module
+    return {
         "epochs": outcome.best_epoch or outcome.epoch,
         "train_seconds": round(outcome.seconds, 3),
         "history": outcome.history,
@@ -110,7 +128,6 @@ def train(
         "calibration": vars(calibration),
         "buckets": None if made is None else made.fingerprint(),
     }
-    return Trained(schema, made, module, calibration, facts)
 
 
 def _run(
@@ -166,7 +183,10 @@ def _buckets(
 
 
 def _teller(
-    folder: Path | None, stage: str, listeners: Sequence[Callable[[Mapping[str, Any]], None]]
+    folder: Path | None,
+    stage: str,
+    part: str,
+    listeners: Sequence[Callable[[Mapping[str, Any]], None]],
 ) -> Callable[[Mapping[str, Any]], None]:
     every = list(listeners)
     if folder is not None:
@@ -174,7 +194,7 @@ def _teller(
 
     def tell(event: Mapping[str, Any]) -> None:
         for listener in every:
-            listener({"stage": stage, **event})
+            listener({"stage": stage, "part": part, **event})
 
     return tell
 

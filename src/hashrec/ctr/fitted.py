@@ -22,7 +22,9 @@ import torch
 
 from hashrec.artifact import read_ids, write_ids
 from hashrec.bucketing import Buckets, load_buckets, save_buckets
+from hashrec.component import validate
 from hashrec.ctr.calibration import Calibration
+from hashrec.ctr.header import Header
 from hashrec.ctr.predictor import Predictor, build
 from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr_folder import TRIO, WITH_IDS, WITHOUT, kind_at
@@ -121,6 +123,7 @@ class CtrFitted:
         folder, kind = Path(path), kind_at(path)
         header, _ = kind.open(folder, verify=verify)
         try:
+            validate(Header, header, where="")
             arrays = map_arrays(folder / "arrays.safetensors", kind)
             schema = _schema(header, arrays, folder, kind)
             made = load_buckets(folder / "buckets.parquet") if kind is WITH_IDS else None
@@ -156,7 +159,9 @@ def _schema(
         })
         for owner, names in header["known"].items()
     }  # fmt: skip
-    return Schema(vocabularies, scales, known, header["separators"])
+    schema = Schema(vocabularies, scales, known, header["separators"])
+    schema.check()
+    return schema
 
 
 def _fill(predictor: Predictor, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

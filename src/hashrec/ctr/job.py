@@ -29,8 +29,8 @@ class CtrJob:
 
     Attributes:
         recipe: of the model. out: the folder to write.
-        measure: whether to evaluate at all. refit: where a test part had to be held out, fit again
-            on everything before writing.
+        measure: whether to evaluate at all. refit: fit again on everything but a test part that
+            was given, for as many epochs.
         fresh: do not go on from checkpoints of a fit that was interrupted.
         listeners: told of every event of training.
     """
@@ -66,13 +66,15 @@ class CtrOutcome:
 def run_ctr(
     log: Impressions,
     test: Impressions | None,
-    valid: Impressions | None,
     job: CtrJob,
     *,
     read_seconds: float = 0.0,
     progress: Progress = SILENT,
 ) -> CtrOutcome:
     """Fits on `log` and evaluates on `test`, or on a part held out where there is none.
+
+    What shows when to stop, the log's own valid part or one carved from it, is learned in a second
+    fit of as many epochs: before `test` is looked at; where a part is held out, with that.
 
     Raises before any work where `job.out` cannot take a model or `job.folder` cannot be a folder.
     """
@@ -83,36 +85,37 @@ def run_ctr(
     if job.fresh:
         job.forget()
     clock = Clock({"read": read_seconds})
-    train, held_out = log, test is None and job.measure
+    train, valid = log.parts()
+    test, held_out = (test, test is None) if job.measure else (None, False)
     if held_out:
-        train, test = log.split(job.recipe.holdout)
-    if test is not None and job.measure:  # before any work, not after it
+        train, test = train.split(job.recipe.holdout)
+    if test is not None:  # before any work, not after it
         check_labels(test, "the test part")
         check_alike(log, test, "the test part")
-    common: dict[str, Any] = {
-        "folder": job.folder, "listeners": job.listeners,
+    watching: dict[str, Any] = {
+        "folder": job.folder,
+        "listeners": job.listeners,
         "progress": progress,
-    }  # fmt: skip
+    }
     with clock.time("fit"):
-        model = CtrModel(job.recipe).fit(train, valid, **common)
-    result: dict[str, Any] = {}
-    if test is not None and job.measure:
-        with clock.time("evaluate"):
-            result = {**model.evaluate(test), "impressions_evaluated": len(test)}
-        result["held_out"] = held_out
-    if held_out and job.refit:
+        model = CtrModel(job.recipe).fit(train, valid, **watching)
+    result = _measured(model, test, clock) if held_out else {}
+    if job.refit:
         progress.note("fitting again on everything, for the model that is written")
         found = {"epochs": model.fitted.facts["epochs"], "calibration": model.fitted.calibration}
         with clock.time("refit"):
-            model = CtrModel(job.recipe).fit(log, **found, stage="everything", **common)
-        result["refitted"] = True
+            model = CtrModel(job.recipe).fit(log, **found, stage="everything", **watching)
+    if not held_out:
+        result = _measured(model, test, clock)
+    result |= {"held_out": held_out} if test is not None else {}
+    result["refitted"] = job.refit
     model = model.with_facts(metrics=result)
     with clock.time("write"):
         files = model.save(job.out)
     job.forget()
     with suppress(OSError):
         job.folder.rmdir()
-    result = {
+    return CtrOutcome(model, {
         **result,
         "epochs": model.fitted.facts["epochs"],
         **model.fitted.sizes(),
@@ -120,5 +123,11 @@ def run_ctr(
         "files": files,
         "seconds": clock.rounded(),
         "peak_rss_mb": peak_rss_mb(),
-    }
-    return CtrOutcome(model, result)
+    })  # fmt: skip
+
+
+def _measured(model: CtrModel, test: Impressions | None, clock: Clock) -> dict[str, Any]:
+    if test is None:
+        return {}
+    with clock.time("evaluate"):
+        return {**model.evaluate(test), "impressions_evaluated": len(test)}

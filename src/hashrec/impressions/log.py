@@ -53,6 +53,7 @@ class Impressions:
         threshold: the rating from which on the label is 1; None where labels came as they are.
         separators: between the words of each multi-valued field that came as text.
         report: how it was read. A part made by `split` keeps the report of the whole.
+        n_valid: how many rows, the last ones, came as a valid part.
     """
 
     users: Ids | None
@@ -68,6 +69,7 @@ class Impressions:
     n: int = 0
     threshold: float | None = None
     separators: Mapping[str, str] = field(default_factory=dict)
+    n_valid: int = 0
 
     def __len__(self) -> int:
         return self.n
@@ -86,9 +88,16 @@ class Impressions:
 
         return replace(
             self, user=cut(self.user), item=cut(self.item), label=cut(self.label),
-            times=cut(self.times), n=len(at),
+            times=cut(self.times), n=len(at), n_valid=0,
             rows={name: values.take(at) for name, values in self.rows.items()},
         )  # fmt: skip
+
+    def parts(self) -> tuple[Impressions, Impressions | None]:
+        """Train and valid, as they came; they share ids and sides."""
+        if not self.n_valid:
+            return self, None
+        rows = np.arange(self.n)
+        return self.take(rows[: -self.n_valid]), self.take(rows[-self.n_valid :])
 
     def split(self, spec: Split | Mapping[str, Any] | str) -> tuple[Impressions, Impressions]:
         """Train and test: disjoint, together all, rows in the order they had.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from hashrec.interactions import Ids, Report
 from hashrec.interactions.columns import column_for, is_role
 from hashrec.interactions.factor import Coded, Column, factorise, ranked
 from hashrec.interactions.files import open_source
-from hashrec.interactions.formats import Source
+from hashrec.interactions.formats import Source, stacked
 from hashrec.interactions.values import times
 
 __all__ = ["read_candidates", "read_impressions"]
@@ -28,6 +28,7 @@ __all__ = ["read_candidates", "read_impressions"]
 def read_impressions(
     source: Any,
     *,
+    valid: Any = None,
     label: str | None = None,
     threshold: float | None = None,
     user: str | None = None,
@@ -47,6 +48,7 @@ def read_impressions(
 
     Args:
         source: a file or data frame, as for `hashrec.read`.
+        valid: a valid part, with the same columns: its rows are the last ones, `n_valid` of them.
         label: the column of labels, 0 or 1; or of ratings, with `threshold`: 1 is what is at
             least that. A threshold alone is of the rating column.
         user, item, time: columns, where their names do not tell; "none": there is no such column.
@@ -59,13 +61,15 @@ def read_impressions(
     Raises DataError for whatever cannot be read so.
     """
     said = kinds or Kinds()
-    log = open_source(source, format)
+    parts = [open_source(one, format) for one in (source, valid) if one is not None]
+    log = stacked(parts)
     roles = _roles(log, user, item, time)
     labelled = _labelled(log, label, threshold)
     opened = _opened(user_features, item_features)
     said.check([*log.columns, *(name for source in opened.values() for name in source.columns)])
     inline = _inline(log, {labelled, *roles.values()}, user_columns, item_columns)
-    return _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
+    found = _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
+    return replace(found, n_valid=len(parts[1].load(labelled)) if valid is not None else 0)
 
 
 def read_candidates(

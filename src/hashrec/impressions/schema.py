@@ -121,6 +121,25 @@ class Schema:
         }  # fmt: skip
         return cls(bare.vocabularies, bare.scales, known, dict(log.separators))
 
+    def check(self) -> None:
+        """Raises ValueError where its parts, read from somewhere, do not fit one another."""
+        for one in self.vocabularies:
+            if one.field.kind == "numeric" or (one.field.kind == "categorical" and one.width != 1):
+                raise ValueError(f"words, {one.width} a row, of the field {one.field}")
+        for scale in self.scales:
+            if scale.field.kind != "numeric":
+                raise ValueError(f"numbers of the field {scale.field}")
+        if len(self._learned) != len(self.vocabularies) + len(self.scales):
+            raise ValueError("two fields of one name")
+        for field_ in self.fields:
+            if field_.owner == "row":
+                continue
+            known, learned = self.known[field_.owner], self._learned[field_.name]
+            width = learned.width if isinstance(learned, Vocabulary) else 1
+            shape = known.columns[field_.name].shape
+            if shape != (len(known.ids) + 1, width):
+                raise ValueError(f"{field_.name} of shape {shape}, for {len(known.ids)} ids")
+
     @property
     def fields(self) -> tuple[Field, ...]:
         """All of them: those of users, of items, of rows."""
@@ -164,21 +183,33 @@ class Schema:
         )
 
     def _column(self, log: Impressions, one: Field) -> _Matrix:
-        """(n, width) of one field."""
-        name, learned = one.name, self._learned[one.name]
-        if name in log.rows:
-            return self._coded(learned, log.rows[name])[:-1]
+        """(n, width) of one field: what the row says, or else what is known of its user or item."""
+        own = log.rows.get(one.name)
+        known = self._looked_up(log, one)
+        if own is None:
+            if known is None:
+                raise DataError("a field that the model looks at is missing", name=one.name,
+                                expected=f"a {one.kind} field")  # fmt: skip
+            return known
+        said = self._coded(self._learned[one.name], own)[:-1]
+        return said if known is None else np.where(own.present[:, None], said, known)
+
+    def _looked_up(self, log: Impressions, one: Field) -> _Matrix | None:
+        """(n, width): what the log's own sides, or else this model, know of each row's user or
+        item; None where the field is of no such owner."""
+        if one.owner not in self.known:
+            return None
         ids, places = (log.users, log.user) if one.owner == "user" else (log.items, log.item)
-        if ids is None or places is None or one.owner not in self.known:
-            raise DataError("a field that the model looks at is missing", name=name,
-                            expected=f"a {one.kind} field")  # fmt: skip
+        if ids is None or places is None:
+            return None
         known = self.known[one.owner]
-        found: _Matrix = known.columns[name][known.ids.positions(ids.array)]  # -1: the last row
+        found: _Matrix = known.columns[one.name][known.ids.positions(ids.array)]  # -1: the last
         side = log.sides.get(one.owner)
-        if side is not None and name in side.values:
-            at = side.of(ids)
-            said = self._coded(learned, side.values[name])[at]
-            found = np.where(at[:, None] >= 0, said, found)
+        if side is not None and one.name in side.values:
+            at, values = side.of(ids), side.values[one.name]
+            said = self._coded(self._learned[one.name], values)[at]
+            there = np.append(values.present, False)[at]
+            found = np.where(there[:, None], said, found)
         return found[places]
 
     def _coded(self, learned: Vocabulary | Scale, values: Values) -> _Matrix:

@@ -22,7 +22,6 @@ from hashrec.training.batches import Batches, check_sampler
 from hashrec.training.everything import precision_of
 from hashrec.training.journal import Journal
 from hashrec.training.keeping import Keeper
-from hashrec.training.loop import Outcome
 from hashrec.training.memory import estimate_mb
 from hashrec.training.run import Run, Watch
 
@@ -158,7 +157,7 @@ class _Fit:
             }
         )
         run.train()
-        journal({"event": "end", **_told(run.outcome)})
+        journal({"event": "end", **run.outcome.told})
         return run, made
 
     def _exported(self, run: Run, made: Buckets) -> Trained:
@@ -261,12 +260,3 @@ def check_device(name: str) -> None:
 def _digest(array: npt.ArrayLike) -> str:
     given = np.asarray(array)
     return hashlib.sha256(f"{given.shape}".encode() + given.tobytes()).hexdigest()
-
-
-def _told(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "epochs": outcome.epoch,
-        "best_epoch": outcome.best_epoch,
-        "best": outcome.best if outcome.best_epoch else None,
-        "seconds": round(outcome.seconds, 3),
-    }

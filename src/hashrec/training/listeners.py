@@ -54,7 +54,8 @@ class MlFlow:
     def __call__(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "start":
             prefix = f"{event['stage']}.{event['part']}"
-            values = {f"{prefix}.{key}": value for key, value in event["encoder"].items()}
+            told = event.get("encoder") or event["model"]
+            values = {f"{prefix}.{key}": value for key, value in told.items()}
             self._mlflow.log_params(values)
         if event["event"] in ("epoch", "evaluation"):
             self._mlflow.log_metrics(_numbers(event), step=event["epoch"])

@@ -56,6 +56,16 @@ class Outcome:
     done: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the journal says at the end."""
+        return {
+            "epochs": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best": self.best if self.best_epoch else None,
+            "seconds": round(self.seconds, 3),
+        }
+
 
 @dataclass(eq=False)
 class Loop:

@@ -15,11 +15,11 @@ from hashrec.interactions.formats.movielens import open_movielens
 from hashrec.interactions.formats.opening import check, check_text
 from hashrec.interactions.formats.parquet import open_parquet
 from hashrec.interactions.formats.recbole import open_recbole
-from hashrec.interactions.formats.source import Source
+from hashrec.interactions.formats.source import Source, stacked
 from hashrec.interactions.formats.sparse import open_npz
 from hashrec.interactions.formats.txt import open_txt
 
-__all__ = ["FORMATS", "Source", "open_path", "suffixes", "true_suffix"]
+__all__ = ["FORMATS", "Source", "open_path", "stacked", "suffixes", "true_suffix"]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow as pa
 from hashrec.errors import DataError
 from hashrec.interactions.factor import Column
 
-__all__ = ["Source", "damaged"]
+__all__ = ["Source", "damaged", "stacked"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,42 @@ class Source:
 
     def column(self, name: str) -> Column:
         return Column(self.name, name, self.load(name), self.first_row, self.text)
+
+
+def stacked(sources: Sequence[Source]) -> Source:
+    """All rows of all sources, as if they were one; columns are those of the first.
+
+    Raises DataError where another lacks one of them, or has it of another type.
+    """
+    first, *others = sources
+    for other in others:
+        missing = [name for name in first.columns if name not in other.columns]
+        if missing:
+            raise DataError(
+                f"parts of one log have the same columns, and {other.name} has other ones",
+                name=other.name, expected=", ".join(map(repr, first.columns)),
+                got=f"none called {missing[0]!r}",
+            )  # fmt: skip
+
+    def load(name: str) -> Any:
+        chunks = [chunk for source in sources for chunk in _chunks(source.load(name))]
+        kinds = list(dict.fromkeys(str(chunk.type) for chunk in chunks))
+        if len(kinds) > 1:
+            raise DataError("the parts of one log have a column of two types", name=name,
+                            expected=kinds[0], got=kinds[1], fix="convert one of them")  # fmt: skip
+        return pa.chunked_array(chunks)
+
+    return first if not others else replace(
+        first, name=" and ".join(source.name for source in sources), load=load,
+        text=all(source.text for source in sources),
+        notes=tuple(note for source in sources for note in source.notes),
+    )  # fmt: skip
+
+
+def _chunks(values: Any) -> list[Any]:
+    if isinstance(values, pa.ChunkedArray):
+        return values.chunks or [pa.array([], values.type)]
+    return [values]
 
 
 @contextmanager
