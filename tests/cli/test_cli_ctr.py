@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -195,6 +199,31 @@ def test_a_column_of_one_value_is_named(data: Path, tmp_path: Path) -> None:
         "fit-ctr", tmp_path / "log.csv", "--out", tmp_path / "m", *FAST, "--ignore", "shop"
     )
     assert again.code == 0, again.err
+
+
+def test_boards_are_told_what_the_journal_is(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params: dict[str, Any] = {}
+    told: list[tuple[str, float, int]] = []
+    fake: Any = ModuleType("mlflow")
+    fake.log_params = params.update
+    fake.log_metrics = lambda metrics, step: told.extend(
+        (name, value, step) for name, value in metrics.items()
+    )
+    monkeypatch.setitem(sys.modules, "mlflow", fake)
+    done = call("fit-ctr", data, "--threshold", 4, "--out", tmp_path / "m", "--mlflow", *FAST)
+    assert done.code == 0, done.err
+    assert params["fit.choose.name"] == "dcn" and params["everything.all.crosses"] == 2
+    lines = (tmp_path / "m.training" / "journal.jsonl").read_text().splitlines()
+    journal = [event for line in lines if (event := json.loads(line))["stage"] == "fit"]
+    assert [one["event"] for one in journal] == ["start", *["epoch", "evaluation"] * 2, "end"]
+    for name, event in (("loss", "epoch"), ("auc", "evaluation")):
+        found = [(value, step) for key, value, step in told if key == f"fit/choose/{name}"]
+        wanted = [(one[name], one["epoch"]) for one in journal if one["event"] == event]
+        assert wanted and set(wanted) <= set(found)
+    absent = call("fit-ctr", data, "--out", tmp_path / "n", "--tensorboard", tmp_path / "t", *FAST)
+    assert "tensorboard is not installed. Run pip install" in absent.message
 
 
 def test_models_of_two_kinds_are_not_taken_for_one_another(model: Path) -> None:

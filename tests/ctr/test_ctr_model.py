@@ -163,6 +163,18 @@ class TestComingLater:
         grown.save(tmp_path / "grown")
         assert load_ctr(tmp_path / "grown", verify=True).score(rows).equals(grown.score(rows))
 
+    @pytest.mark.parametrize("edges", ["all", "positive"])
+    def test_only_what_was_taken_is_met_where_edges_are_of_positives(self, edges: str) -> None:
+        """Bug: what was shown and not taken counted there, too."""
+        table = pa.table({"user": [900, 900], "item": [1, 2], "label": [0, 1]})
+        asked = recipe("dcn", "graph", edges=edges)
+        made = CtrModel(asked).fit(read_impressions(frame(TRAIN).append_column(
+            "label", pa.array(TRAIN.label))), epochs=1)  # fmt: skip
+        met = made.read_met(table)
+        assert met.items.array.to_pylist() == ([1, 2] if edges == "all" else [2])
+        plain = made.read_met(table.drop_columns("label"))  # nobody says what was taken
+        assert plain.n_interactions == 2
+
     def test_a_model_without_ids_has_no_rows_to_place_anyone_in(self) -> None:
         fields = tuple(one for one in TRAIN.fields if one.owner == "row")
         nobody = replace(

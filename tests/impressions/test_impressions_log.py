@@ -163,12 +163,14 @@ def test_an_empty_choice_of_rows_is_nobody() -> None:
     assert (met.n_users, met.n_items, met.n_interactions) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(
-    ("options", "what"), [({"user": "none"}, "users"), ({"item": "none"}, "items")]
-)
-def test_without_users_or_items_nobody_met_anything(options: Any, what: str) -> None:
-    log = log_of({**options, "kinds": Kinds(ignore=("user", "item"))})
-    with pytest.raises(DataError, match=f"this log has no {what}, so nobody met anything. Name"):
+@pytest.mark.parametrize(("what", "other"), [("user", "item"), ("item", "user")])
+def test_without_users_or_items_nobody_met_anything(what: str, other: str) -> None:
+    log = log_of({what: "none", "kinds": Kinds(ignore=(what,))})
+    words = (
+        rf"this log has no {what}s, so nobody met anything. Name the column .*--{what}\); or say "
+        rf"{other}='none' \(--{other} none\): then the {other} is a field like any other"
+    )
+    with pytest.raises(DataError, match=words):
         log.interactions()
 
 

@@ -6,7 +6,7 @@ import datetime
 import gzip
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import polars as pl
@@ -317,6 +317,75 @@ class TestRoles:
     ) -> None:
         with pytest.raises(DataError, match=words):
             log_of(options, **columns)
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            (
+                "time",
+                "'time' is the time, and cannot be a field. Say time='none' .--time none., or",
+            ),
+            ("user", "'user' is the user, and cannot be a field. Say user='none'"),
+            ("label", "'label' is the label, and cannot be a field. Name another label"),
+        ],
+    )
+    def test_what_has_a_role_is_no_field(self, name: str, words: str) -> None:
+        """Bug: the name was passed over, and the field was missing without a word."""
+        with pytest.raises(DataError, match=words):
+            log_of({"kinds": Kinds(categorical=(name,))}, time=[1, 2, 3])
+
+
+class TestValidParts:
+    COLUMNS: ClassVar[dict[str, Any]] = {
+        "user": ["a", "b"], "item": ["1", "2"], "label": [0, 1], "code": ["7", "x"],
+    }  # fmt: skip
+
+    def test_are_the_last_rows_of_one_log(self) -> None:
+        more = pa.table({"code": ["7", "x", "y"], "label": [1, 0, 1], "user": ["c", "a", "c"],
+                         "item": ["2", "2", "3"], "beside": [1, 2, 3]})  # fmt: skip
+        log = read_impressions(pa.table(self.COLUMNS), valid=more)
+        assert (len(log), log.n_valid, kinds_of(log)) == (5, 3, {"code": "categorical"})
+        train, valid = log.parts()
+        assert valid is not None and train.n_valid == valid.n_valid == 0
+        assert as_rows(train) == [("a", "1", 0, None, "7"), ("b", "2", 1, None, "x")]
+        assert [row[:3] for row in as_rows(valid)] == [("c", "2", 1), ("a", "2", 0), ("c", "3", 1)]
+        assert train.users is valid.users is log.users
+
+    def test_there_may_be_none(self) -> None:
+        log = read_impressions(pa.table(self.COLUMNS))
+        assert log.n_valid == 0 and log.parts() == (log, None)
+
+    def test_kinds_are_seen_in_both_parts(self, tmp_path: Path) -> None:
+        """A column of digits in train alone is of words if valid has words there."""
+        train, valid = (
+            written(tmp_path / f"{name}.csv", f"user,item,label,code\na,1,0,7\nb,2,1,{code}\n")
+            for name, code in (("train", "8"), ("valid", "x"))
+        )
+        assert kinds_of(read_impressions(train)) == {"code": "numeric"}
+        log = read_impressions(train, valid=valid)
+        assert kinds_of(log) == {"code": "categorical"}
+        assert log.report is not None and log.report.source == f"{train} and {valid}"
+
+    def test_what_changes_between_parts_is_no_column_of_users(self) -> None:
+        told = {**self.COLUMNS, "user": ["a", "a"], "code": ["x", "x"]}
+        with pytest.raises(DataError, match="the column 'code' changes.*user 'a' has two"):
+            read_impressions(pa.table(told), valid=pa.table(self.COLUMNS), user_columns="code")
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"code": None}, "pyarrow Table: parts of one log have the same columns, and pyarrow "
+                             "Table has other ones; expected .*; got none called 'code'"),
+            ({"code": [1, 2]}, "code: the parts of one log have a column of two types; expected "
+                               "string; got int64. Convert one of them"),
+            ({"label": [2, 3]}, "labels are 0 or 1.*got 2 in row 3"),
+        ],
+        ids=["lacking", "of another type", "labels"],
+    )  # fmt: skip
+    def test_parts_that_do_not_fit_are_refused(self, change: dict[str, Any], words: str) -> None:
+        other = {k: v for k, v in {**self.COLUMNS, **change}.items() if v is not None}
+        with pytest.raises(DataError, match=words):
+            read_impressions(pa.table(self.COLUMNS), valid=pa.table(other))
 
 
 class TestLabels:

@@ -261,3 +261,21 @@ def test_taking_leaves_the_taken_as_they_were() -> None:
     Words(codes, known).take(np.array([2, -1]))
     Bags(offsets, codes, known).take(np.array([1, -1, 1]))
     assert (codes.tolist(), offsets.tolist()) == ([0, 1, 0], [0, 2, 3])
+
+
+class TestBooleans:
+    """Bug: a flag that was boolean in the training table and True in a later csv was unknown."""
+
+    def test_are_one_word_however_they_are_spelled(self) -> None:
+        text = column(["True", "false", None, "TRUE", "maybe", "False", "true"], text=True)
+        found = words(text)
+        assert plain(found) == ["true", "false", None, "true", "maybe", "false", "true"]
+        assert len(set(found.known.to_pylist())) == len(found.known) == 3
+        assert plain(words(column([True, False, None]))) == ["true", "false", None]
+
+    def test_in_lists_too(self) -> None:
+        found = bags(column(["TRUE|x", "", "x|False|true"], text=True), "|")
+        assert plain(found) == [["true", "x"], [], ["x", "false", "true"]]
+
+    def test_other_words_keep_their_case(self) -> None:
+        assert plain(words(column(["Trueman", "X", "x", "tRUE"]))) == ["Trueman", "X", "x", "tRUE"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hashrec.errors import DataError
 from hashrec.interactions.formats import FORMATS, open_path
+from hashrec.interactions.formats.rows import Rows
 
 NAMES = ("label", *(f"I{at}" for at in range(1, 14)), *(f"C{at}" for at in range(1, 27)))
 ROWS = (
@@ -57,11 +59,39 @@ def test_the_first_row_may_be_empty_at_both_ends(tmp_path: Path) -> None:
     assert [source.load(name).to_pylist() for name in ("label", "I1", "C26")] == [[None]] * 3
 
 
+def test_a_test_part_has_no_label(tmp_path: Path) -> None:
+    content = "".join(line.partition("\t")[2] + "\n" for line in ROWS.splitlines())
+    source = open_path(written(tmp_path / "test.txt", content), "criteo")
+    assert source.columns == NAMES[1:]
+    assert source.load("I1").to_pylist() == ["0", None, "-1"]
+    assert source.load("C26").to_pylist() == ["w25", None, 'the "last"']
+
+
+def test_columns_come_several_a_pass_and_as_they_come_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: forty columns were forty passes over the file."""
+    source = open_path(written(tmp_path / "day", ROWS), "criteo")
+    alone = {name: source.load(name).to_pylist() for name in NAMES}
+    passes: list[tuple[str, ...]] = []
+    real = Rows.read
+
+    def read(self: Rows, *columns: int) -> list[Any]:
+        passes.append(tuple(NAMES[at] for at in columns))
+        return real(self, *columns)
+
+    monkeypatch.setattr(Rows, "read", read)
+    asked = NAMES[::-1]
+    found = [(column.name, column.values.to_pylist()) for column in source.each(asked)]
+    assert found == [(name, alone[name]) for name in asked]
+    assert sum(passes, ()) == asked and len(passes) == 5
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("1\t2\n", "this is no log of Criteo's; expected a label, 13 numbers and 26 words a row, "
-                   "between tabs; got 2 fields. Leave out the format"),
+        ("1\t2\n", "this is no log of Criteo's; expected maybe a label, 13 numbers and 26 words "
+                   "a row, between tabs; got 2 fields. Leave out the format"),
         (ROWS.replace("\t", ","), "no log of Criteo's.*got 1 field"),
         ("x\t" + ROWS, "no log of Criteo's.*got 41 fields"),
         ("", "the file is empty"),

@@ -60,9 +60,6 @@ def _fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _job(parser, "encoder.dim=256 or codes.bits=4")
     _columns(parser)
     _measuring(parser)
-    parser.add_argument(
-        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
-    )
     for side in ("user", "item"):
         parser.add_argument(
             f"--{side}-features", metavar="FILE",
@@ -90,6 +87,9 @@ def _job(parser: argparse.ArgumentParser, example: str) -> None:
         default=[],
         metavar="KEY=VALUE",
         help=f"lay one value over the recipe, as {example}",
+    )
+    parser.add_argument(
+        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
     )
     parser.add_argument(
         "--no-refit", action="store_true", help="keep the model fitted without the parts held out"
@@ -213,9 +213,6 @@ def _fit_ctr(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     _job(parser, "model.name=deep-fm or table.rows=0.25")
     _impressions(parser)
-    parser.add_argument(
-        "--no-evaluate", action="store_true", help="fit on everything, measure nothing"
-    )
 
 
 def _impressions(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ import argparse
 from hashrec.cli.output import check_table_path
 from hashrec.cli.recommend import show
 from hashrec.ctr import CtrModel
-from hashrec.interactions import read
 
 __all__ = ["run"]
 
@@ -17,8 +16,7 @@ def run(options: argparse.Namespace) -> None:
         check_table_path(options.out)
     model = CtrModel.load(options.model, verify=not options.no_verify)
     if options.extend is not None:
-        columns = model.fitted.columns
-        model = model.extend(read(options.extend, user=columns["user"], item=columns["item"]))
+        model = model.extend(model.read_met(options.extend))
     table = model.score(
         options.candidates,
         user_features=options.user_features,

@@ -19,7 +19,8 @@ from hashrec.ctr.run import logits_of
 from hashrec.errors import UsageError
 from hashrec.evaluation import judged
 from hashrec.impressions import Impressions, read_candidates
-from hashrec.interactions import Interactions
+from hashrec.interactions import Interactions, read
+from hashrec.interactions.files import open_source
 
 __all__ = ["CtrModel", "load_ctr"]
 
@@ -107,6 +108,19 @@ class CtrModel:
         columns = {role: fitted.columns[role] for role in ("user", "item")}
         options = {**columns, "separators": fitted.schema.separators, **options}
         return read_candidates(source, fitted.schema.fields, **options)
+
+    def read_met(self, source: Any) -> Interactions:
+        """Who met what, for `extend`, as in the graph that the rows were found in: where its edges
+        are those of positives and the source has labels, only they count."""
+        fitted = self.fitted
+        user, item, label = (fitted.columns[role] for role in ("user", "item", "label"))
+        if fitted.recipe.edges == "all" or label not in open_source(source).columns:
+            return read(source, user=user, item=item)
+        rows = read_candidates(
+            source, (), user=user, item=item, label=label, threshold=fitted.threshold
+        )
+        assert rows.label is not None
+        return rows.interactions(rows.label > 0)
 
     def score(
         self,

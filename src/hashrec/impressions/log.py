@@ -129,9 +129,12 @@ class Impressions:
         Raises DataError where there are no users or no items.
         """
         if self.users is None or self.items is None or self.user is None or self.item is None:
-            what = "users" if self.user is None else "items"
-            raise DataError(f"this log has no {what}, so nobody met anything",
-                            fix="name the column, or say that there is neither")  # fmt: skip
+            what, other = ("user", "item") if self.user is None else ("item", "user")
+            raise DataError(
+                f"this log has no {what}s, so nobody met anything",
+                fix=f"name the column with {what}=... (--{what}); or say {other}='none' "
+                f"(--{other} none): then the {other} is a field like any other",
+            )  # fmt: skip
         user, item = (side if rows is None else side[rows] for side in (self.user, self.item))
         times = None if self.times is None else self.times if rows is None else self.times[rows]
         if ids is None:

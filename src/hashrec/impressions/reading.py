@@ -17,7 +17,7 @@ from hashrec.impressions.log import Impressions, Side
 from hashrec.impressions.values import Values, is_text, values_of
 from hashrec.interactions import Ids, Report
 from hashrec.interactions.columns import column_for, is_role
-from hashrec.interactions.factor import Coded, Column, factorise, ranked
+from hashrec.interactions.factor import Coded, factorise, ranked
 from hashrec.interactions.files import open_source
 from hashrec.interactions.formats import Source, stacked
 from hashrec.interactions.values import times
@@ -67,6 +67,7 @@ def read_impressions(
     labelled = _labelled(log, label, threshold)
     opened = _opened(user_features, item_features)
     said.check([*log.columns, *(name for source in opened.values() for name in source.columns)])
+    _refuse_roles(said, {**roles, "label": labelled})
     inline = _inline(log, {labelled, *roles.values()}, user_columns, item_columns)
     found = _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
     return replace(found, n_valid=len(parts[1].load(labelled)) if valid is not None else 0)
@@ -254,12 +255,13 @@ class _Reading:
         values: dict[str, Values] = {}
         fields: list[Field] = []
         said = {**source.kinds, **self.said.named}
-        for name in source.columns:
-            unwanted = name in self.said.ignore or (self.known is not None
-                                                    and name not in self.known)  # fmt: skip
-            if name in apart or unwanted:
-                continue
-            column: Column = source.column(name)
+        wanted = [
+            name for name in source.columns
+            if name not in apart and name not in self.said.ignore
+            and (self.known is None or name in self.known)
+        ]  # fmt: skip
+        for column in source.each(wanted):
+            name = column.name
             kind = kind_of(column, said) if self.known is None else self.known[name]
             between = self.separators.get(name) or self.said.between(source)
             if kind == "multi" and is_text(column):
@@ -366,6 +368,17 @@ def _distinct(source: Source, key: str, owner: Owner) -> tuple[Ids, Any]:
         raise DataError(f"a {owner} with two rows of features", name=source.name,
                         got=repr(ids.array[twice].as_py()), expected="one row an id")  # fmt: skip
     return ids, positions
+
+
+def _refuse_roles(said: Kinds, roles: Mapping[str, str | None]) -> None:
+    """Raises DataError for a column that is to be a field, and is taken for something else."""
+    for role, name in roles.items():
+        if name in said.named:
+            other = (
+                "name another label" if role == "label" else f"say {role}='none' (--{role} none)"
+            )
+            raise DataError(f"the column {name!r} is the {role}, and cannot be a field",
+                            fix=f"{other}, or do not name it among the fields")  # fmt: skip
 
 
 def _refuse_twice(fields: Sequence[Field]) -> None:

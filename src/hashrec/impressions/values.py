@@ -124,6 +124,8 @@ class Bags:
         return Bags(offsets, self.codes[np.repeat(starts, lengths) + inside], self.known)
 
 
+_BOOLEANS = pa.array(["True", "TRUE", "False", "FALSE"])
+
 Values: TypeAlias = Words | Numbers | Bags
 
 
@@ -135,7 +137,8 @@ def values_of(column: Column, kind: Kind, separator: str) -> Values:
 
 
 def words(column: Column) -> Words:
-    """Text as it is, integers and whole floats as they are written, booleans as true and false.
+    """Text as it is, integers and whole floats as they are written, booleans as true and false,
+    also where a text file has True or TRUE: whoever wrote it meant the same.
 
     Nothing, an empty text in a text file and NaN are no words. Raises DataError for other types.
     """
@@ -211,7 +214,17 @@ def _coded(chunks: Any, column: Column) -> tuple[npt.NDArray[np.int32], Any]:
     if isinstance(encoded, pa.ChunkedArray):  # of no chunks at all
         return np.zeros(0, np.int32), pa.array([], pa.string())
     codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int32)
-    return codes, _text(encoded.dictionary, column)
+    return _lowered(codes, _text(encoded.dictionary, column))
+
+
+def _lowered(codes: npt.NDArray[np.int32], known: Any) -> tuple[npt.NDArray[np.int32], Any]:
+    """Booleans as they are spelled elsewhere (pandas: True, spreadsheets: TRUE) made one word."""
+    spelled = pc.is_in(known, value_set=_BOOLEANS)
+    if not pc.any(spelled).as_py():
+        return codes, known
+    merged = pc.if_else(spelled, pc.utf8_lower(known), known).dictionary_encode()
+    places = np.append(merged.indices.to_numpy().astype(np.int32), np.int32(-1))
+    return places[codes], merged.dictionary
 
 
 def _text(values: Any, column: Column) -> Any:

@@ -41,7 +41,7 @@ def open_movielens(path: Path) -> Source:
         name=str(path),
         format="movielens",
         columns=columns,
-        load=lambda name: rows.read(columns.index(name)),
+        load=lambda name: rows.read(columns.index(name))[0],
         text=True,
     )
 

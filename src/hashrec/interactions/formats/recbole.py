@@ -23,5 +23,6 @@ def open_recbole(path: Path) -> Source:
         source,
         columns=tuple(typed),
         load=lambda name: source.load(typed[name]),
+        load_many=lambda names: source.loaded([typed[name] for name in names]),
         kinds={name: _KINDS[kind] for name, kind in types.items() if kind in _KINDS},
     )

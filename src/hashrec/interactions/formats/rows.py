@@ -1,7 +1,7 @@
 """Rows of separated fields: the reader under csv, tsv, RecBole and MovieLens alike.
 
-Each column is read in a pass of its own over the file. Parsing is cheap beside keeping several
-columns of text in memory at once.
+A log of interactions is read a column a pass over the file: parsing is cheap beside keeping several
+columns of text in memory at once. Of a log of many columns a few are read in each pass.
 """
 
 from __future__ import annotations
@@ -44,18 +44,19 @@ class Rows:
     n_skip: int
     quoted: bool
 
-    def read(self, column: int) -> Any:
-        """One column as pa.ChunkedArray of strings; a field with nothing in it is null."""
+    def read(self, *columns: int) -> list[Any]:
+        """Each column as pa.ChunkedArray of strings; a field with nothing in it is null."""
         try:
             with damaged(self.name, "the file cannot be read", "check that it is whole"):
-                return self._parse(column, None)
+                return self._parse(columns, None)
         except DataError as error:
             fault = error.__cause__
             if isinstance(fault, pa.ArrowInvalid):
-                raise self._explained(column, fault) from fault
+                raise self._explained(columns, fault) from fault
             raise
 
-    def _parse(self, column: int, on_bad_row: Any) -> Any:
+    def _parse(self, columns: tuple[int, ...], on_bad_row: Any) -> list[Any]:
+        wanted = [str(column) for column in columns]
         with self.open() as file:
             table = pa.csv.read_csv(
                 file,
@@ -72,19 +73,19 @@ class Rows:
                     invalid_row_handler=on_bad_row,
                 ),
                 convert_options=pa.csv.ConvertOptions(
-                    include_columns=[str(column)],
-                    column_types={str(column): pa.string()},
+                    include_columns=wanted,
+                    column_types=dict.fromkeys(wanted, pa.string()),
                     null_values=[""],
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=False,
                 ),
             )
-        return table.column(0)
+        return list(table.columns)
 
-    def _explained(self, column: int, fault: Exception) -> DataError:
+    def _explained(self, columns: tuple[int, ...], fault: Exception) -> DataError:
         if "UTF8" in str(fault):
             return not_utf8(self.name, str(fault))
-        bad = self._first_bad_row(column)
+        bad = self._first_bad_row(columns)
         if bad is None:
             return DataError(
                 "the rows cannot be told apart",
@@ -102,7 +103,7 @@ class Rows:
             else "mend that row, or put quotation marks around fields that hold the separator",
         )
 
-    def _first_bad_row(self, column: int) -> Any:
+    def _first_bad_row(self, columns: tuple[int, ...]) -> Any:
         """The row that broke the parser: read again on one thread, which counts rows."""
         bad: list[Any] = []
 
@@ -111,5 +112,5 @@ class Rows:
             return "error"
 
         with suppress(pa.ArrowInvalid):
-            self._parse(column, keep)
+            self._parse(columns, keep)
         return bad[0] if bad else None

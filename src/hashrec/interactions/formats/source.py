@@ -14,6 +14,8 @@ from hashrec.interactions.factor import Column
 
 __all__ = ["Source", "damaged", "stacked"]
 
+_AT_ONCE = 8  # columns read in a pass
+
 
 @dataclass(frozen=True)
 class Source:
@@ -29,6 +31,8 @@ class Source:
         text: it has no types; integers come as text.
         notes: what was assumed about it, a sentence each.
         kinds: what it says itself of its columns: `categorical`, `numeric` or `multi`.
+        load_many: gives the values of several columns in one pass, where each pass goes through all
+            of the file.
     """
 
     name: str
@@ -39,9 +43,25 @@ class Source:
     text: bool = False
     notes: tuple[str, ...] = ()
     kinds: Mapping[str, Any] = field(default_factory=dict)
+    load_many: Callable[[Sequence[str]], list[Any]] | None = None
 
     def column(self, name: str) -> Column:
-        return Column(self.name, name, self.load(name), self.first_row, self.text)
+        return self._column(name, self.load(name))
+
+    def each(self, names: Sequence[str]) -> Iterator[Column]:
+        """The named columns one after another, some of them in memory at a time."""
+        for first in range(0, len(names), _AT_ONCE):
+            group = names[first : first + _AT_ONCE]
+            yield from map(self._column, group, self.loaded(group))
+
+    def loaded(self, names: Sequence[str]) -> list[Any]:
+        """The values of the named columns, all at once."""
+        if self.load_many is None:
+            return [self.load(name) for name in names]
+        return self.load_many(names)
+
+    def _column(self, name: str, values: Any) -> Column:
+        return Column(self.name, name, values, self.first_row, self.text)
 
 
 def stacked(sources: Sequence[Source]) -> Source:
@@ -59,16 +79,20 @@ def stacked(sources: Sequence[Source]) -> Source:
                 got=f"none called {missing[0]!r}",
             )  # fmt: skip
 
-    def load(name: str) -> Any:
-        chunks = [chunk for source in sources for chunk in _chunks(source.load(name))]
+    def joined(name: str, parts: Sequence[Any]) -> Any:
+        chunks = [chunk for part in parts for chunk in _chunks(part)]
         kinds = list(dict.fromkeys(str(chunk.type) for chunk in chunks))
         if len(kinds) > 1:
             raise DataError("the parts of one log have a column of two types", name=name,
                             expected=kinds[0], got=kinds[1], fix="convert one of them")  # fmt: skip
         return pa.chunked_array(chunks)
 
+    def load_many(names: Sequence[str]) -> list[Any]:
+        return list(map(joined, names, zip(*(one.loaded(names) for one in sources), strict=True)))
+
     return first if not others else replace(
-        first, name=" and ".join(source.name for source in sources), load=load,
+        first, name=" and ".join(source.name for source in sources),
+        load=lambda name: load_many([name])[0], load_many=load_many,
         text=all(source.text for source in sources),
         notes=tuple(note for source in sources for note in source.notes),
     )  # fmt: skip
