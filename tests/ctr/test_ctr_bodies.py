@@ -12,7 +12,7 @@ import torch
 
 from hashrec.ctr import MODELS, AutoInt, Dcn, DeepFm, Dlrm, WideDeep
 from hashrec.ctr.architecture import Architecture, Looked, Shape
-from hashrec.ctr.layers import Noise
+from hashrec.ctr.layers import Dropout, Noise
 from hashrec.errors import RecipeError
 
 F, D, Q, B = 3, 4, 2, 5
@@ -176,3 +176,10 @@ def test_a_width_that_heads_cannot_share_is_refused() -> None:
     words = r"model\.width: the width is no multiple of the heads; expected a multiple of 3; got 32"
     with pytest.raises(RecipeError, match=words):
         AutoInt(heads=3)
+
+
+def test_dropout_keeps_the_mean() -> None:
+    """What stays is divided by the share that stays."""
+    found = Dropout(0.25, Noise(0))(torch.ones(40_000))
+    assert set(found.tolist()) == {0.0, float(torch.tensor(1) / 0.75)}
+    assert float(found.mean()) == pytest.approx(1, abs=0.02)  # seven deviations

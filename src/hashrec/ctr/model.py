@@ -33,7 +33,7 @@ class CtrModel:
         model = CtrModel(CtrRecipe(model=Dcn(), table=Table(method="graph", rows=0.25))).fit(train)
         model.score("candidates.parquet")
 
-    Scores are chances in (0, 1): those of the world that `train` was drawn from, whatever share of
+    Scores are chances (float32; 1 beyond log odds of 17): those of the world that `train` was drawn from, whatever share of
     the negatives training looked at.
     """
 
