@@ -190,6 +190,8 @@ class TestCorrections:
         fit_ = model.fitted
         raw = logits_of(fit_.predictor, examples_of(TEST, fit_.schema, fit_.made))
         np.testing.assert_allclose(model.logits(TEST), raw + calibration.offset, rtol=1e-6)
+        seen = model.evaluate(VALID)["log_loss"]  # what an evaluation tells is corrected, too
+        assert history(model)[0]["log_loss"] == pytest.approx(seen, rel=1e-6)
 
     @pytest.mark.parametrize("training", [{"negatives": 0.3}, {"positives": 4.0}, {}], ids=str)
     def test_chances_are_those_of_the_world_whatever_training_looked_at(

@@ -33,8 +33,8 @@ class CtrModel:
         model = CtrModel(CtrRecipe(model=Dcn(), table=Table(method="graph", rows=0.25))).fit(train)
         model.score("candidates.parquet")
 
-    Scores are chances (float32; 1 beyond log odds of 17): those of the world that `train` was drawn from, whatever share of
-    the negatives training looked at.
+    Scores are chances, float32: those of the world that `train` was drawn from, whatever share of
+    the negatives training looked at. Beyond log odds of 17 they are 1.
     """
 
     def __init__(self, recipe: CtrRecipe | None = None) -> None:
