@@ -13,7 +13,7 @@ from hashrec.errors import DataError, UnknownIdError, UsageError
 from hashrec.impressions import planted_impressions
 from hashrec.recipe import Recipe
 from hashrec.recommender import Recommender
-from hashrec.two_stage import retrieve_and_rank
+from hashrec.two_stage import _best, retrieve_and_rank
 
 LOG = planted_impressions(1_200, users=40, items=60, communities=3, seed=3)
 RETRIEVER = Recommender(Recipe(encoder=Spectral(dim=8))).fit(LOG.interactions())
@@ -51,6 +51,14 @@ def test_the_best_of_each_users_candidates(k: int, candidates: int) -> None:
     assert found["rank"].to_pylist() == [row[3] for row in expected]
     assert found["retrieved"].to_pylist() == [row[4] for row in expected]
     assert str(found["score"].type) == "float" and str(found["rank"].type) == "int32"
+
+
+def test_equal_chances_stay_in_the_retrievers_order() -> None:
+    found = pa.table({"user": ["a"] * 20, "item": list(range(20)), "rank": list(range(1, 21))})
+    score = pa.array([0.5] * 18 + [0.25, 0.75], pa.float32())
+    best = _best(found, score, 19)
+    assert best["item"].to_pylist() == [19, *range(18)]
+    assert best["retrieved"].to_pylist() == [20, *range(1, 19)]
 
 
 def test_it_ranks_otherwise_than_it_retrieves_and_shows_nothing_seen() -> None:

@@ -79,7 +79,7 @@ def _best(found: Any, score: Any, k: int) -> Any:
     lengths = np.diff(np.append(starts, len(found)))
     whose = np.repeat(np.arange(len(starts)), lengths)
     chances: npt.NDArray[np.float32] = np.asarray(score)
-    order = np.lexsort((found["rank"].to_numpy(), -chances, whose))
+    order = np.lexsort((-chances, whose))  # stable: equal ones stay in the retriever's order
     place = np.arange(len(found)) - np.repeat(starts, lengths)
     kept = order[place < k]
     table = found.take(pa.array(kept))

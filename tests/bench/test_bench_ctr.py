@@ -93,6 +93,45 @@ def test_every_method_at_every_share_is_asked_for() -> None:
     }
 
 
+def test_a_whole_table_of_one_seed_comes_before_those_of_others() -> None:
+    asked = ctr._cells("x", {}, quick=False, repeats=2, seed=3)
+    shares = [one for one in asked if one.rows in (0.1, 0.5)]
+    assert [one.seed for one in shares] == [3] * (len(shares) // 2) + [4] * (len(shares) // 2)
+    assert asked[0].rows is None and {one.method for one in asked[:10]} == {"full"}
+
+
+def test_of_the_peers_settings_the_best_by_valid_auc_is_shown() -> None:
+    def found(*aucs: float) -> list[dict[str, Any]]:
+        return [{"valid_auc": auc, "auc": 1 - auc} for auc in aucs]
+
+    groups: Any = {
+        ("dcn", "deepctr-torch, 0.0001, 0.001", None): found(0.6, 0.8),
+        ("dcn", "deepctr-torch, 0.01, 0.001", None): found(0.7, 0.75),
+        ("dcn", "deepctr-torch, 0.01, 0.003", None): found(0.9, 0.4),
+        ("dcn", "graph", 0.25): found(0.1),
+    }
+    kept = ctr._best_peers(groups)
+    assert kept == {
+        ("dcn", "deepctr-torch", None): found(0.7, 0.75), ("dcn", "graph", 0.25): found(0.1),
+    }  # fmt: skip
+
+
+def test_claims_are_larger_where_the_graph_is_better() -> None:
+    tables = {"graph": (0.75, 0.5), "double-graph": (0.7, 0.53), "random": (0.7, 0.54),
+              "frequency": (0.72, 0.52), "double": (0.74, 0.51)}  # fmt: skip
+    rows: Any = {
+        ("dcn", name, 0.25): {"auc": auc, "log_loss": loss} for name, (auc, loss) in tables.items()
+    }
+    rows["dcn", "full", None] = {"auc": 0.8, "log_loss": 0.4}
+    rows["dcn", "deepctr-torch", None] = {"auc": 0.79, "log_loss": 0.41}
+    claims = ctr._claims(rows)
+    assert claims["graph_minus_random_auc"] == 0.05
+    assert claims["graph_minus_random_log_loss"] == 0.04
+    assert claims["double_graph_minus_double_auc"] == -0.04
+    assert claims["double_graph_minus_double_log_loss"] == -0.02
+    assert claims["full_minus_peer_auc"] == 0.01
+
+
 def test_ratings_are_read_and_fields_that_name_their_owner_left_out(tmp_path: Path) -> None:
     head = "user_id:token\titem_id:token\trating:float"
     pairs = [f"{at % 40}\t{at % 29}\t{1 + at % 5}" for at in range(300)]

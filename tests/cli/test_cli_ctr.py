@@ -240,6 +240,7 @@ def test_later_parts_are_read_with_the_kinds_of_train(tmp_path: Path) -> None:
     done = call("fit-ctr", tmp_path, "--out", tmp_path / "m", *FAST, "--json")
     assert done.code == 0, done.err
     assert done.json["impressions_evaluated"] == 120 and not done.json["held_out"]
+    assert "train.csv and " in done.err and "valid.csv (csv): 240 rows" in done.err
     (tmp_path / "test.csv").write_text("user,item,label\n1,2,0\n2,3,1\n")
     refused = call("fit-ctr", tmp_path, "--out", tmp_path / "n", *FAST)
     assert (
@@ -249,6 +250,15 @@ def test_later_parts_are_read_with_the_kinds_of_train(tmp_path: Path) -> None:
     refused = call("fit-ctr", tmp_path, "--out", tmp_path / "n", *FAST)
     assert "the test part has labels of one class" in refused.message
     assert not (tmp_path / "n").exists() and "epoch 1" not in refused.err
+
+
+def test_ratings_of_a_test_part_become_labels_as_in_train(data: Path, tmp_path: Path) -> None:
+    log = data / "small.inter"
+    options = ("--test", log, "--out", tmp_path / "m", *FAST, "--json")
+    done = call("fit-ctr", log, "--threshold", 4, *options)
+    assert done.code == 0, done.err
+    assert f"{log}: 900 rows, " in done.err
+    assert abs(done.json["predicted_over_true"] - 1) < 0.5
 
 
 def test_what_is_for_clicks_is_refused_elsewhere(data: Path, tmp_path: Path) -> None:
