@@ -21,7 +21,7 @@ TRIO = ("buckets.parquet", "buckets.json", "buckets.safetensors")
 
 
 def _kind(format: str, files: tuple[str, ...]) -> Kind:
-    return Kind("model of clicks", format, 1, files, "`hashrec fit-ctr --out`", "fit again")
+    return Kind("model of clicks", format, 2, files, "`hashrec fit-ctr --out`", "fit again")
 
 
 WITH_IDS = _kind("hashrec-ctr", (*_OWN, *TRIO))

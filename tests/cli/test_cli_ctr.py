@@ -123,8 +123,9 @@ def test_evaluate_measures_chances(model: Path, data: Path, tmp_path: Path) -> N
     (tmp_path / "train.inter").write_text(text)
     named = call("evaluate", model, "--test", tmp_path, "--user", "uid", "--json")
     assert named.json["auc"] == done.json["auc"]
-    refused = call("evaluate", model, "--test", data / "small.inter", "-k", 5)
-    assert "a model of clicks makes no lists, so -k means nothing" in refused.message
+    for flag in ("-k", "--rating", "--time"):
+        refused = call("evaluate", model, "--test", data / "small.inter", flag, 5)
+        assert f"a model of clicks makes no lists, so {flag} means nothing" in refused.message
 
 
 def test_inspect_shows_a_model_of_clicks(model: Path) -> None:

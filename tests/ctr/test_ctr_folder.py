@@ -154,7 +154,7 @@ def test_what_is_no_such_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_says_what_to_do(copy: Path) -> None:
     rewritten(copy, lambda header: header.update(format_version=9))
-    with pytest.raises(ModelError, match="of another format; expected format version 1; got 9"):
+    with pytest.raises(ModelError, match="of another format; expected format version 2; got 9"):
         load_ctr(copy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,23 @@ def test_numbers_that_are_not_embedded_come_as_they_are_with_whether_they_are_th
     absent = torch.isnan(batch.numbers)
     assert torch.equal(looked.numbers[:, 2:], absent.float())
     assert torch.equal(looked.numbers[:, :2], torch.nan_to_num(batch.numbers))
+
+
+@pytest.mark.parametrize("embeds", [True, False])
+def test_a_number_that_training_never_lacked_is_a_middling_one(embeds: bool) -> None:
+    """Bug: new users were scored by first weights that nothing had trained, from .12 to .49."""
+    scales = tuple(replace(one, missing=at == 0) for at, one in enumerate(SCHEMA.scales))
+    schema = replace(SCHEMA, scales=scales)
+    found = buckets(MET, "full")
+    inputs = Inputs(schema, found, rows_of_words(schema, None, 0), Lookup(4, False, embeds, 1.0),
+                    Noise(0))  # fmt: skip
+    user, item, tokens, _ = examples_of(LOG, SCHEMA, found).batch(slice(0, 1), "cpu").inputs
+    looked = inputs(user, item, tokens, torch.tensor([[np.nan, np.nan]]))
+    assert looked.numbers.tolist() == [[0, 0, 1, 0]]
+    if embeds:
+        assert inputs.absent is not None
+        first, second = looked.vectors[0, -2:]
+        assert torch.equal(first, inputs.absent[0]) and (second == 0).all()
 
 
 def test_weights_of_words_start_at_zero_and_vectors_do_not() -> None:

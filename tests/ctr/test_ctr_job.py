@@ -49,12 +49,15 @@ def test_a_given_test_part_is_measured_by_what_has_learned_the_valid_part(tmp_pa
 
 def test_a_valid_part_of_the_log_shows_when_to_stop(tmp_path: Path) -> None:
     log = replace(REST, n_valid=200)
-    train, valid = log.parts()
-    assert valid is not None and len(valid) == 200 and train.n_valid == 0
+    parts = log.parts()
+    assert parts is not None
+    train, valid = parts
+    assert len(valid) == 200 and train.n_valid == 0
     outcome = run_ctr(log, TEST, job(tmp_path / "model", refit=False))
     alone = CtrModel(ASKED).fit(train, valid)
     assert outcome.result["refitted"] is False
-    np.testing.assert_array_equal(outcome.model.logits(TEST), alone.logits(TEST))
+    for made in (outcome.model, CtrModel(ASKED).fit(log)):
+        np.testing.assert_array_equal(made.logits(TEST), alone.logits(TEST))
     outcome = run_ctr(log, TEST, job(tmp_path / "model"))
     np.testing.assert_array_equal(outcome.model.logits(TEST), again(alone, log).logits(TEST))
 

@@ -171,7 +171,10 @@ class TestComingLater:
         made = CtrModel(asked).fit(read_impressions(frame(TRAIN).append_column(
             "label", pa.array(TRAIN.label))), epochs=1)  # fmt: skip
         met = made.read_met(table)
-        assert met.items.array.to_pylist() == ([1, 2] if edges == "all" else [2])
+        assert met.items.array.to_pylist() == [1, 2]  # all have a row to be placed in
+        assert met.matrix.indices.tolist() == ([0, 1] if edges == "all" else [1])
+        spelled = table.rename_columns(["User", "ITEM", "Label"])
+        assert made.read_met(spelled).n_interactions == met.n_interactions
         plain = made.read_met(table.drop_columns("label"))  # nobody says what was taken
         assert plain.n_interactions == 2
 
@@ -264,3 +267,23 @@ class TestServing:
             CtrModel(recipe()).fit(TRAIN, replace(VALID, fields=fields))
         with pytest.raises(UsageError, match="a valid part for epochs that were chosen before"):
             CtrModel(recipe()).fit(TRAIN, VALID, epochs=1)
+
+
+def test_another_label_has_another_threshold_or_none() -> None:
+    """Bug: labels of 0 and 1 were held against the threshold of ratings."""
+    rng = np.random.default_rng(1)
+    columns = {"user": rng.integers(0, 9, 200), "item": rng.integers(0, 9, 200)}
+    train = pa.table({**columns, "rating": rng.integers(1, 6, 200)})
+    made = CtrModel(recipe()).fit(read_impressions(train, threshold=np.int64(4)), epochs=1)
+    assert type(made.fitted.threshold) is float
+    clicks = pa.table({**columns, "click": rng.integers(0, 2, 200)})
+    found = made.read(clicks, labelled=True, label="click")
+    assert found.label is not None and 60 < found.label.sum() < 140
+    again = made.read(train, labelled=True)
+    assert again.label is not None and again.label.sum() == (train["rating"].to_numpy() > 3).sum()
+
+
+def test_a_field_is_no_label() -> None:
+    words = "the column 'hour' is a field of the model, and cannot be the label. Name another"
+    with pytest.raises(DataError, match=words):
+        MODEL.read(CANDIDATES, labelled=True, label="hour")

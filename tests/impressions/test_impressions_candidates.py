@@ -108,11 +108,12 @@ def test_a_file_is_read_with_the_models_separator(tmp_path: Path) -> None:
     assert plain(log.rows["hour"]) == ["9"]
 
 
-def test_what_rows_say_themselves_goes_before_a_file() -> None:
+def test_what_rows_say_themselves_and_what_a_file_says_are_both_there() -> None:
+    """Bug: a blank in a row hid what the file says; the schema takes the first that there is."""
     people = pa.table({"id": ["a"], "age": [1]})
-    log = candidates({"user_features": people}, age=[30, 40])
-    assert plain(log.rows["age"]) == [30, 40]
-    assert log.sides["user"].values == {}
+    log = candidates({"user_features": people}, age=[30, None])
+    assert plain(log.rows["age"]) == [30, None]
+    assert plain(log.sides["user"].values["age"]) == [1]
 
 
 def test_no_fields_at_all_are_enough() -> None:

@@ -120,3 +120,13 @@ def test_which_column_is_asked_where_nobody_can_tell(
 ) -> None:
     with pytest.raises(DataError, match=words):
         label_column(columns, named, "log")
+
+
+@pytest.mark.parametrize("values", [["True", "False", "True"], ["TRUE", "false", "true"]])
+def test_booleans_in_text_are_labels(values: list[str]) -> None:
+    """Bug: what a frame says by a boolean, its csv says by True."""
+    assert labels(column(values, text=True), None).tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match="labels are not numbers; expected a number in"):
+        labels(column([*values, "yes"], text=True), None)
+    with pytest.raises(DataError, match="labels.*missing|missing labels"):
+        labels(column([*values, None], text=True), None)

@@ -168,7 +168,7 @@ def test_without_users_or_items_nobody_met_anything(what: str, other: str) -> No
     log = log_of({what: "none", "kinds": Kinds(ignore=(what,))})
     words = (
         rf"this log has no {what}s, so nobody met anything. Name the column .*--{what}\); or say "
-        rf"{other}='none' \(--{other} none\): then the {other} is a field like any other"
+        rf"{other}='none' \(--{other} none\): then the {other} is a field, categorical"
     )
     with pytest.raises(DataError, match=words):
         log.interactions()

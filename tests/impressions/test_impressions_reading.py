@@ -321,18 +321,16 @@ class TestRoles:
     @pytest.mark.parametrize(
         ("name", "words"),
         [
-            (
-                "time",
-                "'time' is the time, and cannot be a field. Say time='none' .--time none., or",
-            ),
-            ("user", "'user' is the user, and cannot be a field. Say user='none'"),
-            ("label", "'label' is the label, and cannot be a field. Name another label"),
+            ("time", "'time' is the time, and neither a field nor ignored. Say time='none'"),
+            ("user", "'user' is the user, and neither a field nor ignored. Say user='none'"),
+            ("label", "'label' is the label, and neither a field nor ignored. Name another label"),
         ],
     )
     def test_what_has_a_role_is_no_field(self, name: str, words: str) -> None:
         """Bug: the name was passed over, and the field was missing without a word."""
-        with pytest.raises(DataError, match=words):
-            log_of({"kinds": Kinds(categorical=(name,))}, time=[1, 2, 3])
+        for kinds in (Kinds(categorical=name), Kinds(ignore=name)):
+            with pytest.raises(DataError, match=words):
+                log_of({"kinds": kinds}, time=[1, 2, 3])
 
 
 class TestValidParts:
@@ -345,15 +343,17 @@ class TestValidParts:
                          "item": ["2", "2", "3"], "beside": [1, 2, 3]})  # fmt: skip
         log = read_impressions(pa.table(self.COLUMNS), valid=more)
         assert (len(log), log.n_valid, kinds_of(log)) == (5, 3, {"code": "categorical"})
-        train, valid = log.parts()
-        assert valid is not None and train.n_valid == valid.n_valid == 0
+        parts = log.parts()
+        assert parts is not None
+        train, valid = parts
+        assert train.n_valid == valid.n_valid == 0
         assert as_rows(train) == [("a", "1", 0, None, "7"), ("b", "2", 1, None, "x")]
         assert [row[:3] for row in as_rows(valid)] == [("c", "2", 1), ("a", "2", 0), ("c", "3", 1)]
         assert train.users is valid.users is log.users
 
     def test_there_may_be_none(self) -> None:
         log = read_impressions(pa.table(self.COLUMNS))
-        assert log.n_valid == 0 and log.parts() == (log, None)
+        assert log.n_valid == 0 and log.parts() is None
 
     def test_kinds_are_seen_in_both_parts(self, tmp_path: Path) -> None:
         """A column of digits in train alone is of words if valid has words there."""
@@ -366,6 +366,41 @@ class TestValidParts:
         assert kinds_of(log) == {"code": "categorical"}
         assert log.report is not None and log.report.source == f"{train} and {valid}"
 
+    @pytest.mark.parametrize(
+        ("train", "valid", "kind", "expected"),
+        [
+            (pa.array([1, 2]), pa.array([1.5, None]), "numeric", [1, 2, 1.5, None]),
+            (pa.array([1, 2], pa.int8()), pa.array([300, 2]), "numeric", [1, 2, 300, 2]),
+            (pa.array(["a", "b"]), pa.nulls(2), "categorical", ["a", "b", None, None]),
+            (pa.array(["a", "b"]).dictionary_encode(), pa.array(["c", "a"]), "categorical",
+             ["a", "b", "c", "a"]),
+            (pa.array([True, False]), pa.array([1, 0]), "numeric", [1, 0, 1, 0]),
+        ],
+        ids=["fractions", "sizes", "nothing", "coded", "booleans"],
+    )  # fmt: skip
+    def test_types_with_something_in_common_are_one(
+        self, train: Any, valid: Any, kind: str, expected: list[Any]
+    ) -> None:
+        """Bug: int64 and double, as pandas makes of a column with a null, were two types."""
+        one, other = (pa.table({**self.COLUMNS, "code": part}) for part in (train, valid))
+        log = read_impressions(one, valid=other)
+        assert kinds_of(log) == {"code": kind} and plain(log.rows["code"]) == expected
+
+    def test_a_text_file_and_a_typed_one_are_text(self, tmp_path: Path) -> None:
+        train = written(tmp_path / "train.csv", "user,item,label,code\na,1,0,7\nb,2,1,8\n")
+        valid = tmp_path / "valid.parquet"
+        pq.write_table(pa.table({"user": ["a"], "item": [2], "label": [1], "code": [9]}), valid)
+        log = read_impressions(train, valid=valid)
+        assert [row[:3] for row in as_rows(log)][2] == ("a", 2, 1)
+        assert plain(log.rows["code"]) == [7, 8, 9]
+
+    def test_columns_nobody_reads_may_be_missing(self) -> None:
+        one = pa.table({**self.COLUMNS, "note": ["x", "y"], "rating": [1, 2]})
+        log = read_impressions(
+            one, valid=pa.table(self.COLUMNS), label="label", kinds=Kinds(ignore="note")
+        )
+        assert set(log.rows) == {"code"} and log.n_valid == 2
+
     def test_what_changes_between_parts_is_no_column_of_users(self) -> None:
         told = {**self.COLUMNS, "user": ["a", "a"], "code": ["x", "x"]}
         with pytest.raises(DataError, match="the column 'code' changes.*user 'a' has two"):
@@ -374,13 +409,14 @@ class TestValidParts:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"code": None}, "pyarrow Table: parts of one log have the same columns, and pyarrow "
-                             "Table has other ones; expected .*; got none called 'code'"),
+            ({"code": None}, "pyarrow Table: parts of one log have the same columns, and one is "
+                             "missing here; expected 'code'; got .*'label'. Add it, or ignore"),
             ({"code": [1, 2]}, "code: the parts of one log have a column of two types; expected "
-                               "string; got int64. Convert one of them"),
+                               "string, as in pyarrow Table; got int64. Convert one of them"),
+            ({"user": [], "item": [], "label": [], "code": []}, "the valid part is empty"),
             ({"label": [2, 3]}, "labels are 0 or 1.*got 2 in row 3"),
         ],
-        ids=["lacking", "of another type", "labels"],
+        ids=["lacking", "of another type", "empty", "labels"],
     )  # fmt: skip
     def test_parts_that_do_not_fit_are_refused(self, change: dict[str, Any], words: str) -> None:
         other = {k: v for k, v in {**self.COLUMNS, **change}.items() if v is not None}
@@ -643,3 +679,31 @@ def test_features_of_other_ids_are_a_mistake() -> None:
 def test_a_role_is_no_column_of_users() -> None:
     with pytest.raises(DataError, match="the column 'item' cannot be a field. Leave it out"):
         read_impressions(TestWhatTellsTheLabel.TABLE, user_columns="item")
+
+
+def test_a_name_that_the_log_keeps_to_itself_is_no_field_of_features() -> None:
+    """Bug: a rating that was left out of the log, for it tells the label, spoke for a field of that
+    name in the test part: an AUC of 1."""
+    log = pa.table(
+        {"user": [1, 2], "item": [1, 2], "click": [0, 1], "rating": [2, 5], "time": [3, 4]}
+    )
+    for name in ("rating", "time"):
+        features = pa.table({"item": [1, 2], name: [3.5, 4.5]})
+        words = (
+            f"both the log and the features have a column {name!r}.*rename one of them, or ignore"
+        )
+        with pytest.raises(DataError, match=f"(?i){words}"):
+            read_impressions(log, item_features=features)
+
+
+def test_columns_without_a_name_and_other_times_are_left_out_and_told() -> None:
+    """Bug: the index that pandas writes was learned as a feature of rows."""
+    table = pa.table({"": [0, 1], "user": [1, 2], "item": [1, 2], "click": [0, 1],
+                      "timestamp": [1, 2], "date": ["x", "y"], "shop": ["a", "b"]})  # fmt: skip
+    log = read_impressions(table)
+    assert set(log.rows) == {"shop"} and log.report is not None
+    assert log.report.notes == (
+        "Left out, for being times: date; name one to have it.",
+        "Left out: a column without a name.",
+    )
+    assert set(read_impressions(table, kinds=Kinds(categorical="date")).rows) == {"shop", "date"}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from impressions_cases import log_of
 
 from hashrec.component import validate
 from hashrec.errors import DataError, RecipeError
@@ -23,6 +24,7 @@ from hashrec.impressions import (
     read_candidates,
     read_impressions,
 )
+from hashrec.impressions.scale import Scale
 
 PEOPLE = pa.table(
     {"id": ["a", "b", "zed"], "job": ["cook", "cook", "king"], "age": [30.0, 50.0, 99.0]}
@@ -232,3 +234,21 @@ def test_options_are_checked_whole() -> None:
         validate(Fields, {"mincount": 1}, where="fields")
     with pytest.raises(RecipeError, match="unknown transform 'rank'"):
         validate(Fields, {"numeric": "rank"}, where="fields")
+
+
+def test_a_field_of_another_kind_is_refused_whatever_the_kinds() -> None:
+    """Bug: of lists where one word was learned the first was taken, without a word."""
+    log = log_of(tags=["x", "y", "x"])
+    other = log_of(tags=[["x"], ["y", "x"], []])
+    words = "tags: a field of another kind than in training; expected categorical; got multi"
+    with pytest.raises(DataError, match=words):
+        Schema.of(log, OPTIONS).described(other)
+    with pytest.raises(DataError, match="expected multi; got categorical"):
+        Schema.of(other, OPTIONS).described(log)
+
+
+@pytest.mark.parametrize(("age", "missing"), [([1.0, 2.0, 3.0], False), ([1.0, None, 3.0], True)])
+def test_a_scale_knows_whether_training_lacked_any_number(age: list[Any], missing: bool) -> None:
+    (scale,) = Schema.of(log_of(age=age), OPTIONS).scales
+    assert scale.missing is missing
+    assert Scale.restore(scale.scalars(), scale.kept).missing is missing

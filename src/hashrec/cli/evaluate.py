@@ -21,9 +21,11 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> None:
     if is_ctr(options.model):
-        if options.k is not None:
-            raise UsageError("a model of clicks makes no lists, so -k means nothing",
-                             fix="leave it out")  # fmt: skip
+        of_lists = {"-k": options.k, "--rating": options.rating, "--time": options.time}
+        for flag, value in of_lists.items():
+            if value is not None:
+                raise UsageError(f"a model of clicks makes no lists, so {flag} means nothing",
+                                 fix="leave it out")  # fmt: skip
         _run_ctr(options)
         return
     named = ("label", "threshold", "user_features", "item_features", "separator")

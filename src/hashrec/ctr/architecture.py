@@ -38,7 +38,8 @@ class Looked:
     Attributes:
         vectors: (B, F, d): of the user, the item, and each field.
         linear: (B,) sum of one weight a word, where the model asks for it.
-        numbers: (B, 2 q): scaled numbers, 0 where there are none, and whether there are none.
+        numbers: (B, 2 q): scaled numbers, 0 where there are none, and whether there are none, of
+            fields of which training lacked any.
     """
 
     vectors: Any

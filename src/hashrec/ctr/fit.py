@@ -59,7 +59,7 @@ def train(
     """Trains on `log` and keeps the weights of the epoch that was best on `valid`.
 
     Args:
-        valid: None: carved from `log` as the recipe says.
+        valid: None: that of `log`, or else carved from it as the recipe says.
         epochs: chosen before: that many are run, and nothing is held out. calibration: found
             before, to go with them.
         folder: where checkpoints and a journal go; a run that was killed goes on from them.
@@ -104,11 +104,11 @@ def _parts(
             raise UsageError("a valid part for epochs that were chosen before",
                              expected="one of them")  # fmt: skip
         return log, None
-    if valid is None:
-        log, valid = log.split(recipe.valid)
-        check_labels(log, "what is left beside the valid part")
-    else:
+    if valid is not None:
         check_alike(log, valid, "the valid part")
+    else:
+        log, valid = log.parts() or log.split(recipe.valid)
+        check_labels(log, "what is left beside the valid part")
     check_labels(valid, "the valid part")
     return log, valid
 

@@ -41,6 +41,7 @@ class _Words(_Part):
 class _Scale(_Part):
     field: _Field
     transform: dict[str, Any]
+    missing: bool
 
 
 class Header(_Part):

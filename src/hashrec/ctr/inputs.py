@@ -43,7 +43,8 @@ class Lookup:
 
 class Inputs(nn.Module):  # type: ignore[misc]
     """Vectors of an impression: user, item, categorical fields, multi-valued fields (the mean of
-    their words), numeric fields (x v_f, or u_f where there is no number).
+    their words), numeric fields (x v_f, or u_f where there is no number; but 0, that of a middling
+    number, where training never lacked one and u_f was not learned).
 
     Args:
         made: rows of users and items; None: a log without ids.
@@ -71,6 +72,8 @@ class Inputs(nn.Module):  # type: ignore[misc]
         self._single = kinds.count("categorical")
         self._bags = _bounds(schema.widths[self._single :], self._single)
         self._numeric = len(schema.scales)
+        missing = torch.tensor([one.missing for one in schema.scales], dtype=torch.bool)
+        self.register_buffer("missing", missing, persistent=False)
         self.slopes = self.absent = None
         if lookup.embeds_numbers and self._numeric:
             drawn = torch.randn(2, self._numeric, width, generator=noise.generator)
@@ -109,6 +112,7 @@ class Inputs(nn.Module):  # type: ignore[misc]
             found.append((words[:, first:last].sum(1) / used.unsqueeze(1)).unsqueeze(1))
         absent = torch.isnan(numbers)
         scaled = torch.where(absent, 0.0, numbers)
+        absent = absent & self.missing
         if self.slopes is not None:
             found.append(
                 torch.where(absent.unsqueeze(2), self.absent, scaled.unsqueeze(2) * self.slopes)

@@ -85,7 +85,7 @@ def run_ctr(
     if job.fresh:
         job.forget()
     clock = Clock({"read": read_seconds})
-    train, valid = log.parts()
+    train, valid = log.parts() or (log, None)
     test, held_out = (test, test is None) if job.measure else (None, False)
     if held_out:
         train, test = train.split(job.recipe.holdout)

@@ -20,6 +20,7 @@ from hashrec.errors import UsageError
 from hashrec.evaluation import judged
 from hashrec.impressions import Impressions, read_candidates
 from hashrec.interactions import Interactions, read
+from hashrec.interactions.columns import squashed
 from hashrec.interactions.files import open_source
 
 __all__ = ["CtrModel", "load_ctr"]
@@ -42,9 +43,10 @@ class CtrModel:
         self._fitted: CtrFitted | None = None
 
     def fit(self, log: Impressions, valid: Impressions | None = None, **options: Any) -> CtrModel:
-        """Trains; returns itself. Same recipe and data, same bytes, on one machine.
+        """Trains; returns itself. Same recipe and data, same weights to the bit, on one machine.
 
-        Without `valid` a part of the log is held out, as the recipe says, to see when to stop.
+        Without `valid`, the log's own valid part shows when to stop; or else a part held out of the
+        log, as the recipe says.
         `options` are those of `hashrec.ctr.fit.train`: epochs, calibration, folder, stage,
         listeners, progress. Raises DataError for labels of one class and fields that say nothing.
         """
@@ -103,7 +105,9 @@ class CtrModel:
         and the threshold of training, or by `label` and `threshold`."""
         fitted = self.fitted
         if labelled:
-            usual = {"label": fitted.columns["label"], "threshold": fitted.threshold}
+            usual: dict[str, Any] = {"label": fitted.columns["label"]}
+            if options.get("label", usual["label"]) == usual["label"]:
+                usual["threshold"] = fitted.threshold  # of those ratings, and no others
             options = {**usual, **options}
         columns = {role: fitted.columns[role] for role in ("user", "item")}
         options = {**columns, "separators": fitted.schema.separators, **options}
@@ -111,16 +115,17 @@ class CtrModel:
 
     def read_met(self, source: Any) -> Interactions:
         """Who met what, for `extend`, as in the graph that the rows were found in: where its edges
-        are those of positives and the source has labels, only they count."""
+        are those of positives and the source has labels, only they count. All ids are there."""
         fitted = self.fitted
         user, item, label = (fitted.columns[role] for role in ("user", "item", "label"))
-        if fitted.recipe.edges == "all" or label not in open_source(source).columns:
-            return read(source, user=user, item=item)
+        there = map(squashed, open_source(source).columns)
+        if fitted.recipe.edges == "all" or label is None or squashed(label) not in there:
+            return read(source, user=user, item=item, rating="none", time="none")
         rows = read_candidates(
             source, (), user=user, item=item, label=label, threshold=fitted.threshold
         )
         assert rows.label is not None
-        return rows.interactions(rows.label > 0)
+        return rows.interactions(rows.label > 0, ids=rows.interactions())
 
     def score(
         self,

@@ -38,6 +38,11 @@ class Kinds:
     ignore: tuple[str, ...] = ()
     separator: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in (*KINDS, "ignore"):
+            if isinstance(getattr(self, name), str):  # one name is not a name a letter
+                object.__setattr__(self, name, (getattr(self, name),))
+
     @property
     def named(self) -> dict[str, Kind]:
         """The kind of each column that is named. Raises DataError for one named twice."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hashrec.errors import DataError
 from hashrec.impressions.values import doubles
@@ -17,6 +20,7 @@ __all__ = ["Labels", "label_column", "labels", "may_tell"]
 Labels = npt.NDArray[np.float32]
 
 _KNOWN = ("label", "clicked", "click", "isclick", "y", "target", "converted", "conversion")
+_BOOLEANS = pa.array(["true", "false"])
 _FIX = "name it with label=... (--label), and for ratings add threshold=... (--threshold)"
 
 
@@ -61,9 +65,18 @@ def labels(column: Column, threshold: float | None) -> Labels:
     return given.astype(np.float32)
 
 
+def _unspelled(column: Column) -> Column:
+    """Text that holds booleans, however they are spelled, as booleans."""
+    if pa.types.is_string(column.values.type):
+        lower = pc.utf8_lower(column.values)
+        if pc.all(pc.is_in(lower.drop_null(), value_set=_BOOLEANS)).as_py():
+            return replace(column, values=lower.cast(pa.bool_()))
+    return column
+
+
 def _numbers(column: Column) -> npt.NDArray[np.float64]:
     """All of them; raises DataError for what is no number, and for rows without one."""
-    given = doubles(column, "labels are not numbers", "a number in every row",
+    given = doubles(_unspelled(column), "labels are not numbers", "a number in every row",
                     "name another column with label=... (--label)")  # fmt: skip
     missing = np.isnan(given)
     if missing.any():

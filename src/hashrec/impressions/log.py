@@ -92,10 +92,10 @@ class Impressions:
             rows={name: values.take(at) for name, values in self.rows.items()},
         )  # fmt: skip
 
-    def parts(self) -> tuple[Impressions, Impressions | None]:
-        """Train and valid, as they came; they share ids and sides."""
+    def parts(self) -> tuple[Impressions, Impressions] | None:
+        """Train and valid, as they came, with the same ids and sides; None where all is train."""
         if not self.n_valid:
-            return self, None
+            return None
         rows = np.arange(self.n)
         return self.take(rows[: -self.n_valid]), self.take(rows[-self.n_valid :])
 
@@ -133,7 +133,7 @@ class Impressions:
             raise DataError(
                 f"this log has no {what}s, so nobody met anything",
                 fix=f"name the column with {what}=... (--{what}); or say {other}='none' "
-                f"(--{other} none): then the {other} is a field like any other",
+                f"(--{other} none): then the {other} is a field, categorical where it is so named",
             )  # fmt: skip
         user, item = (side if rows is None else side[rows] for side in (self.user, self.item))
         times = None if self.times is None else self.times if rows is None else self.times[rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,10 +67,16 @@ def read_impressions(
     labelled = _labelled(log, label, threshold)
     opened = _opened(user_features, item_features)
     said.check([*log.columns, *(name for source in opened.values() for name in source.columns)])
-    _refuse_roles(said, {**roles, "label": labelled})
+    elsewhere = {name for source in opened.values() for name in source.columns}
+    _refuse_roles({*said.named, *said.ignore} - elsewhere, {**roles, "label": labelled})
     inline = _inline(log, {labelled, *roles.values()}, user_columns, item_columns)
     found = _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
-    return replace(found, n_valid=len(parts[1].load(labelled)) if valid is not None else 0)
+    if valid is None:
+        return found
+    n_valid = len(parts[1].load(labelled))
+    if not n_valid:
+        raise DataError("the valid part is empty", name=parts[1].name, expected="rows of data")
+    return replace(found, n_valid=n_valid)
 
 
 def read_candidates(
@@ -119,6 +125,9 @@ def read_candidates(
     given = {} if separator is not None else dict(separators or {})
     reading = _Reading(log, roles, Kinds(separator=separator), opened, {}, known, given)
     named = None if label is None else label_column(log.columns, label, log.name)
+    if named in known:
+        raise DataError(f"the column {named!r} is a field of the model, and cannot be the label",
+                        name=log.name, fix="name another label")  # fmt: skip
     return reading.impressions(named, threshold)
 
 
@@ -201,35 +210,44 @@ class _Reading:
         n = self._length(label, places)
         time = self.roles["time"]
         moments = None if time is None else times(self.log.column(time))
-        apart = {label, *self.roles.values()} | self._telling(label) | self._unwanted_times()
+        apart = {label, *self.roles.values()} | self._left_out(label)
         rows, fields = self._fields(self.log, "row", apart)
         sides = self._inline_sides(rows, fields, ids, places)
-        said = set() if self.known is None else set(rows)
         for owner, source in self.opened.items():
-            told = self._described(owner, source, ids[owner], fields, said)
+            told = self._described(owner, source, ids[owner], fields)
             sides[owner] = _joined(sides[owner], told) if owner in sides else told
-        _refuse_twice(fields)
+        if self.known is None:
+            _refuse_twice(fields)
         order = ("user", "item", "row")
         return Impressions(
             ids["user"], ids["item"], places["user"], places["item"],
             None if label is None else labels(self.log.column(label), threshold), moments,
             tuple(sorted(fields, key=lambda one: order.index(one.owner))), rows, sides,
-            self._report(n, label, ids), n, threshold, self.separators,
+            self._report(n, label, ids), n, None if threshold is None else float(threshold),
+            self.separators,
         )  # fmt: skip
 
     def _unwanted_times(self) -> set[str]:
         """Columns that are times by their names: fields only where they are named."""
-        if self.known is not None or self.roles["time"] is not None:
+        if self.known is not None:
             return set()
         times = {name for name in self.log.columns if is_role("time", name)}
-        return times - set(self.said.named)
+        return times - {self.roles["time"], *self.said.named, *self.said.ignore, *self.inline}
+
+    def _left_out(self, label: str | None) -> set[str]:
+        """Columns of the log that are fields only where they are named."""
+        return self._telling(label) | self._unwanted_times() | self._nameless()
+
+    def _nameless(self) -> set[str]:
+        """What pandas writes of an index."""
+        return {name for name in self.log.columns if not name.strip()} - set(self.known or ())
 
     def _telling(self, label: str | None) -> set[str]:
         """Columns that may be another form of the label: no fields, but where they are named."""
         if self.known is not None or label is None:
             return set()
         telling = {name for name in self.log.columns if may_tell(name) or is_role("rating", name)}
-        return telling - {label} - set(self.said.named) - set(self.inline)
+        return telling - {label, *self.said.named, *self.said.ignore, *self.inline}
 
     def _ids(self) -> tuple[dict[str, Ids | None], dict[str, Any]]:
         ids: dict[str, Ids | None] = {"user": None, "item": None}
@@ -313,10 +331,9 @@ class _Reading:
         return values.take(first)
 
     def _described(
-        self, owner: Owner, source: Source, known: Ids | None, fields: list[Field], said: set[str]
+        self, owner: Owner, source: Source, known: Ids | None, fields: list[Field]
     ) -> Side:
-        """What a file says of users or items, but for what is `said`; its fields are added to
-        `fields`."""
+        """What a file says of users or items; its fields are added to `fields`."""
         if known is None:
             raise DataError(f"features of the {owner} in a log without one", name=source.name,
                             fix=f"name the {owner} column of the log")  # fmt: skip
@@ -328,20 +345,40 @@ class _Reading:
                 expected=f"{owner}s such as {known.array[0].as_py()!r}",
                 got=f"{len(ids):,} ids, none of them in the log",
             )  # fmt: skip
-        values, found = self._fields(source, owner, {key, *said})
+        values, found = self._fields(source, owner, {key})
+        if self.known is None:
+            self._refuse_hidden(source, set(values) - {one.name for one in fields})
         fields += found
         order = np.argsort(positions)
         return Side(ids, {name: one.take(order) for name, one in values.items()})
 
+    def _refuse_hidden(self, source: Source, names: Iterable[str]) -> None:
+        """Raises DataError where a file has a field of the name of a column of the log that is not
+        looked at, such as a rating: candidates that have that column would speak for the field."""
+        hidden = sorted(set(names) & set(self.log.columns))
+        if hidden:
+            raise DataError(
+                f"both the log and the features have a column {hidden[0]!r}", name=source.name,
+                expected="names of their own", fix="rename one of them, or ignore it",
+            )  # fmt: skip
+
     def _report(self, n: int, label: str | None, ids: Mapping[str, Ids | None]) -> Report:
         none = "none"
-        told = ", ".join(sorted(self._telling(label)))
-        left = f"Left out, for what they may tell of the label: {told}; name one to have it."
+        reasons = {
+            "for what they may tell of the label": self._telling(label),
+            "for being times": self._unwanted_times(),
+        }
+        left = [
+            f"Left out, {why}: {', '.join(sorted(names))}; name one to have it."
+            for why, names in reasons.items()
+            if names
+        ]
+        left += ["Left out: a column without a name."] * bool(self._nameless())
         return Report(
             source=self.log.name, format=self.log.format, user=self.roles["user"] or none,
             item=self.roles["item"] or none, rating=label, time=self.roles["time"], rows=n,
             users=len(ids["user"] or ()), items=len(ids["item"] or ()), interactions=n,
-            notes=(*self.log.notes, *([left] if told else [])),
+            notes=(*self.log.notes, *left),
         )  # fmt: skip
 
 
@@ -370,15 +407,16 @@ def _distinct(source: Source, key: str, owner: Owner) -> tuple[Ids, Any]:
     return ids, positions
 
 
-def _refuse_roles(said: Kinds, roles: Mapping[str, str | None]) -> None:
-    """Raises DataError for a column that is to be a field, and is taken for something else."""
+def _refuse_roles(said: set[str], roles: Mapping[str, str | None]) -> None:
+    """Raises DataError for a column that is to be a field or to be ignored, and is taken for
+    something else."""
     for role, name in roles.items():
-        if name in said.named:
+        if name in said:
             other = (
                 "name another label" if role == "label" else f"say {role}='none' (--{role} none)"
             )
-            raise DataError(f"the column {name!r} is the {role}, and cannot be a field",
-                            fix=f"{other}, or do not name it among the fields")  # fmt: skip
+            raise DataError(f"the column {name!r} is the {role}, and neither a field nor ignored",
+                            fix=f"{other}, or leave its name out")  # fmt: skip
 
 
 def _refuse_twice(fields: Sequence[Field]) -> None:

@@ -19,11 +19,15 @@ __all__ = ["Scale"]
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """A transform, and what it learned of one field (float64)."""
+    """A transform, and what it learned of one field (float64).
+
+    `missing`: whether any row lacked a number, so that a model learned what that means.
+    """
 
     field: Field
     transform: Transform
     kept: npt.NDArray[np.float64]
+    missing: bool
 
     @classmethod
     def of(cls, field: Field, values: Values, transform: Transform) -> Scale:
@@ -36,7 +40,8 @@ class Scale:
                 got=f"{known[0]:g} in every row" if len(known) else "no number in any row",
                 fix="leave it out with ignore=... (--ignore)",
             )  # fmt: skip
-        return cls(field, transform, transform.learned(known))
+        missing = len(known) < len(values)
+        return cls(field, transform, transform.learned(known), missing)
 
     def scaled(self, values: Values) -> npt.NDArray[np.float32]:
         """(n,) float32, NaN where there is no number."""
@@ -45,9 +50,10 @@ class Scale:
 
     def scalars(self) -> dict[str, Any]:
         """JSON-ready: with `kept`, all that makes it again."""
-        return {"field": self.field.to_dict(), "transform": self.transform.to_dict()}
+        field, transform = self.field.to_dict(), self.transform.to_dict()
+        return {"field": field, "transform": transform, "missing": self.missing}
 
     @classmethod
     def restore(cls, scalars: Mapping[str, Any], kept: npt.NDArray[np.float64]) -> Scale:
         transform = TRANSFORMS.parse(scalars["transform"])
-        return cls(Field.from_dict(scalars["field"]), transform, kept)
+        return cls(Field.from_dict(scalars["field"]), transform, kept, scalars["missing"])

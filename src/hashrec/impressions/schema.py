@@ -18,7 +18,7 @@ from hashrec.impressions.field import Field
 from hashrec.impressions.log import Impressions
 from hashrec.impressions.scale import Scale
 from hashrec.impressions.transforms import TRANSFORMS, Quantile, Transform
-from hashrec.impressions.values import Numbers, Values
+from hashrec.impressions.values import Bags, Numbers, Values
 from hashrec.impressions.vocabulary import NOTHING, Vocabulary
 from hashrec.interactions import Ids
 
@@ -214,9 +214,12 @@ class Schema:
 
     def _coded(self, learned: Vocabulary | Scale, values: Values) -> _Matrix:
         """(n + 1, width), the last row being that of nothing known."""
-        if isinstance(values, Numbers) is not isinstance(learned, Scale):
+        kind = "numeric" if isinstance(values, Numbers) else "categorical"
+        kind = "multi" if isinstance(values, Bags) else kind
+        if kind != learned.field.kind:
             raise DataError("a field of another kind than in training", name=learned.field.name,
-                            expected=learned.field.kind)  # fmt: skip
+                            expected=learned.field.kind, got=kind,
+                            fix="read it with the kinds of the log")  # fmt: skip
         if isinstance(learned, Scale):
             return np.append(learned.scaled(values), np.float32(np.nan))[:, None]
         return np.concatenate([learned.tokens(values), learned.nothing_known[None]])

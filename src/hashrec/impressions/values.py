@@ -125,6 +125,7 @@ class Bags:
 
 
 _BOOLEANS = pa.array(["True", "TRUE", "False", "FALSE"])
+_WHOLE = r"^-?(0|[1-9][0-9]*)\.0$"
 
 Values: TypeAlias = Words | Numbers | Bags
 
@@ -137,15 +138,17 @@ def values_of(column: Column, kind: Kind, separator: str) -> Values:
 
 
 def words(column: Column) -> Words:
-    """Text as it is, integers and whole floats as they are written, booleans as true and false,
-    also where a text file has True or TRUE: whoever wrote it meant the same.
+    """Text as it is, integers and whole floats as they are written, booleans as true and false;
+    also where text has True, TRUE or 3.0: whoever wrote it meant true and 3.
 
-    Nothing, an empty text in a text file and NaN are no words. Raises DataError for other types.
+    Nothing, an empty text and NaN are no words. Raises DataError for other types.
     """
     chunks = _plain(column)
     if pa.types.is_floating(chunks.type):
         chunks = pc.if_else(pc.is_nan(chunks), None, pc.add(chunks, 0.0))  # zero has no sign
-    return Words(*_coded(chunks, column))
+    codes, known = _coded(chunks, column)
+    blank = pc.index_in(pa.scalar(""), known).as_py()
+    return Words(codes if blank is None else np.where(codes == blank, np.int32(-1), codes), known)
 
 
 def floats(column: Column) -> Numbers:
@@ -214,15 +217,18 @@ def _coded(chunks: Any, column: Column) -> tuple[npt.NDArray[np.int32], Any]:
     if isinstance(encoded, pa.ChunkedArray):  # of no chunks at all
         return np.zeros(0, np.int32), pa.array([], pa.string())
     codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int32)
-    return _lowered(codes, _text(encoded.dictionary, column))
+    return _respelled(codes, _text(encoded.dictionary, column))
 
 
-def _lowered(codes: npt.NDArray[np.int32], known: Any) -> tuple[npt.NDArray[np.int32], Any]:
-    """Booleans as they are spelled elsewhere (pandas: True, spreadsheets: TRUE) made one word."""
-    spelled = pc.is_in(known, value_set=_BOOLEANS)
-    if not pc.any(spelled).as_py():
+def _respelled(codes: npt.NDArray[np.int32], known: Any) -> tuple[npt.NDArray[np.int32], Any]:
+    """Words that others write otherwise made one: booleans (pandas writes True, spreadsheets TRUE)
+    and whole numbers (pandas writes 3.0 in a column that lacks some)."""
+    boolean = pc.is_in(known, value_set=_BOOLEANS)
+    whole = pc.match_substring_regex(known, _WHOLE)
+    if not pc.any(pc.or_(boolean, whole)).as_py():
         return codes, known
-    merged = pc.if_else(spelled, pc.utf8_lower(known), known).dictionary_encode()
+    merged = pc.if_else(boolean, pc.utf8_lower(known), known)
+    merged = pc.if_else(whole, pc.utf8_slice_codeunits(merged, 0, -2), merged).dictionary_encode()
     places = np.append(merged.indices.to_numpy().astype(np.int32), np.int32(-1))
     return places[codes], merged.dictionary
 
@@ -245,8 +251,16 @@ def _unfit(column: Column, kind: Any, got: str = "") -> DataError:
         "this column cannot be a field of words", name=column.where,
         expected="text, integers, booleans, or lists of them",
         got=f"type {kind}" + (f", {got}" if got and not got.startswith("type") else ""),
-        fix="convert it, name it among the numeric fields, or ignore it",
+        fix=_otherwise(kind),
     )  # fmt: skip
+
+
+def _otherwise(kind: Any) -> str:
+    if pa.types.is_temporal(kind):
+        return "make a text or a number of it, such as the hour, or ignore it"
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "name it among the numeric fields, convert it, or ignore it"
+    return "convert it, or ignore it"
 
 
 def _no_number(chunks: Any) -> str:

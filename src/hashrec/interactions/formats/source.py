@@ -67,41 +67,60 @@ class Source:
 def stacked(sources: Sequence[Source]) -> Source:
     """All rows of all sources, as if they were one; columns are those of the first.
 
-    Raises DataError where another lacks one of them, or has it of another type.
+    Where one is text and another has types, all is text. A column that another lacks, or has of a
+    type that has nothing in common, is a DataError when it is loaded.
     """
     first, *others = sources
-    for other in others:
-        missing = [name for name in first.columns if name not in other.columns]
-        if missing:
-            raise DataError(
-                f"parts of one log have the same columns, and {other.name} has other ones",
-                name=other.name, expected=", ".join(map(repr, first.columns)),
-                got=f"none called {missing[0]!r}",
-            )  # fmt: skip
-
-    def joined(name: str, parts: Sequence[Any]) -> Any:
-        chunks = [chunk for part in parts for chunk in _chunks(part)]
-        kinds = list(dict.fromkeys(str(chunk.type) for chunk in chunks))
-        if len(kinds) > 1:
-            raise DataError("the parts of one log have a column of two types", name=name,
-                            expected=kinds[0], got=kinds[1], fix="convert one of them")  # fmt: skip
-        return pa.chunked_array(chunks)
+    if not others:
+        return first
+    text = any(source.text for source in sources)
 
     def load_many(names: Sequence[str]) -> list[Any]:
-        return list(map(joined, names, zip(*(one.loaded(names) for one in sources), strict=True)))
+        for other in others:
+            missing = [name for name in names if name not in other.columns]
+            if missing:
+                raise DataError(
+                    "parts of one log have the same columns, and one is missing here",
+                    name=other.name, expected=repr(missing[0]),
+                    got=", ".join(map(repr, other.columns)), fix="add it, or ignore it everywhere",
+                )  # fmt: skip
+        loaded = zip(*(one.loaded(names) for one in sources), strict=True)
+        return [_joined(name, parts) for name, parts in zip(names, loaded, strict=True)]
 
-    return first if not others else replace(
-        first, name=" and ".join(source.name for source in sources),
+    def _joined(name: str, parts: Sequence[Any]) -> Any:
+        plain = [_plain(part) for part in parts]
+        try:
+            return _one_type(plain, text).column(0)
+        except (pa.ArrowTypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
+            kinds = [str(part.type) for part in plain]
+            raise DataError(
+                "the parts of one log have a column of two types", name=name,
+                expected=f"{kinds[0]}, as in {first.name}", got=", ".join(kinds[1:]),
+                fix="convert one of them",
+            ) from fault  # fmt: skip
+
+    return replace(
+        first, name=" and ".join(source.name for source in sources), text=text,
         load=lambda name: load_many([name])[0], load_many=load_many,
-        text=all(source.text for source in sources),
         notes=tuple(note for source in sources for note in source.notes),
     )  # fmt: skip
 
 
-def _chunks(values: Any) -> list[Any]:
-    if isinstance(values, pa.ChunkedArray):
-        return values.chunks or [pa.array([], values.type)]
-    return [values]
+def _plain(values: Any) -> Any:
+    """As chunks, without a dictionary."""
+    chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+    return chunks.cast(chunks.type.value_type) if pa.types.is_dictionary(chunks.type) else chunks
+
+
+def _one_type(parts: Sequence[Any], text: bool) -> Any:
+    """A table of one column: all text, or the type that all have in common."""
+    kinds = {part.type for part in parts}
+    if text:
+        parts = [part.cast(pa.string()) for part in parts]
+    elif pa.bool_() in kinds and len(kinds) > 1:
+        parts = [part.cast(pa.int8()) if part.type == pa.bool_() else part for part in parts]
+    tables = [pa.table({"": part}) for part in parts]
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 @contextmanager
