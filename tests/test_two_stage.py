@@ -82,7 +82,9 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(UnknownIdError, match="1 unknown user: 4000"):
         ranked([4000])
     assert len(ranked([4000, 3], unknown="skip")) == 5
-    with pytest.raises(DataError, match="expected the columns 'device'"):
+    with pytest.raises(
+        DataError, match="are missing; expected 'device'; got 'hour'. Give them with cont"
+    ):
         retrieve_and_rank(RETRIEVER, RANKER, [3], 5, context={"hour": "hour012"})
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashrec.component import nearest
-from hashrec.errors import UsageError
+from hashrec.errors import DataError, UsageError
 from hashrec.recommender import Recommender
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def retrieve_and_rank(
 
 
 def _check_context(ranker: CtrModel, context: Mapping[str, Any]) -> None:
-    """Raises UsageError for what is no field of the ranker: an id there would be somebody else."""
+    """Raises UsageError for what is no field of the ranker, where an id would be somebody else, and
+    DataError for a field of rows that is not there."""
+    missing = [one.name for one in ranker.fitted.schema.fields
+               if one.owner == "row" and one.name not in context]  # fmt: skip
     fields = [one.name for one in ranker.fitted.schema.fields]
     for name in context:
         if name not in fields:
@@ -71,6 +74,12 @@ def _check_context(ranker: CtrModel, context: Mapping[str, Any]) -> None:
                 f"{name!r} is no field of the model of clicks", name="context",
                 expected=", ".join(fields) or "nothing", fix=nearest(name, fields),
             )  # fmt: skip
+    if missing:
+        raise DataError(
+            "fields of the moment that the model of clicks looks at are missing",
+            expected=", ".join(map(repr, missing)), got=", ".join(map(repr, context)) or "none",
+            fix=f"give them with context={{{missing[0]!r}: ...}} (--context {missing[0]}=...)",
+        )  # fmt: skip
 
 
 def _best(found: Any, score: Any, k: int) -> Any:
