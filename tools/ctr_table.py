@@ -3,9 +3,9 @@
     python tools/ctr_table.py docs/cells/ctr-ml-100k.jsonl ml-100k/
     python tools/ctr_table.py docs/cells/ctr-planted.jsonl
 
-Prints two tables in Markdown: means over the five models, a row a method; and every model on every
-table. Bold are those above all hashes of the same size (`random`, `frequency`, `double`) in both
-AUC and log loss.
+Prints three tables in Markdown: means over the five models, a row a method; what each method costs;
+and every model on every table. Bold are those above all hashes of the same size (`random`,
+`frequency`, `double`) in both AUC and log loss.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         stored=True,
     )  # fmt: skip
     rows = {(row["model"], row["method"], row["rows"]): row for row in found["rows"]}
-    print("\n".join([*means(rows), "", *every(rows)]))
+    print("\n".join([*means(rows), "", *costs(rows), "", *every(rows)]))
 
 
 def means(rows: Rows) -> list[str]:
@@ -50,6 +50,25 @@ def means(rows: Rows) -> list[str]:
         lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
     full = over(rows, "full", "all")
     return [*lines, f"| full, all rows | {shown(full, [], 'full')} | | |"] if full else lines
+
+
+def costs(rows: Rows) -> list[str]:
+    """Means over the models of what is no quality of a ranking."""
+    lines = ["| rows | table | calibration error | parameters | epochs | seconds each | seeds |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for share in ("all", *SHARES):
+        for method in dict.fromkeys(method for _, method, size in rows if size == share):
+            found = [row for key, row in rows.items() if key[1:] == (method, share)]
+            error, parameters, epochs, seconds = (
+                mean(row[key] for row in found)
+                for key in ("calibration_error", "parameters", "epochs", "seconds_an_epoch")
+            )
+            seeds = min(row["seeds"] for row in found)
+            lines.append(
+                f"| {share} | `{method}` | {error:.4f} | {parameters:,.0f} | {epochs:.1f} "
+                f"| {seconds:.2f} | {seeds} |"
+            )
+    return lines
 
 
 def over(rows: Rows, method: str, share: str) -> dict[str, float] | None:
