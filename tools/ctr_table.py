@@ -16,11 +16,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from hashrec.bench.ctr import bench_ctr
+from hashrec.bench.ctr import HASHES, bench_ctr
 from hashrec.ctr import MODELS
 from hashrec.progress import SILENT
 
-HASHES = ("random", "frequency", "double")
 SHARES = ("10%", "25%", "50%")
 Rows = Mapping[tuple[str, str, str], Mapping[str, Any]]
 
@@ -46,10 +45,10 @@ def means(rows: Rows) -> list[str]:
         for share in SHARES:
             one = over(rows, method, share)
             rivals = [found for hash_ in HASHES if (found := over(rows, hash_, share))]
-            cells.append(shown(one, rivals, method) if one else "-")
+            cells.append(shown(one, rivals) if one else "-")
         lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
     full = over(rows, "full", "all")
-    return [*lines, f"| full, all rows | {shown(full, [], 'full')} | | |"] if full else lines
+    return [*lines, f"| full, all rows | {shown(full, [])} | | |"] if full else lines
 
 
 def costs(rows: Rows) -> list[str]:
@@ -90,18 +89,18 @@ def every(rows: Rows) -> list[str]:
             for model in MODELS:
                 one = rows.get((model, method, share))
                 rivals = [rows[key] for hash_ in HASHES if (key := (model, hash_, share)) in rows]
-                cells.append("-" if one is None else shown(one, rivals, method))
+                cells.append("-" if one is None else shown(one, rivals))
             lines.append(f"| {share} | `{method}` | " + " | ".join(cells) + " |")
     return lines
 
 
-def shown(one: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]], method: str) -> str:
+def shown(one: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:
     spread = f" ± {one['auc_spread']:.4f}" if one.get("auc_spread") else ""
     text = f"{one['auc']:.4f}{spread}, {one['log_loss']:.4f}".replace("0.", ".")
     above = rivals and all(
         one["auc"] > other["auc"] and one["log_loss"] < other["log_loss"] for other in rivals
     )
-    return f"**{text}**" if above and method not in HASHES else text
+    return f"**{text}**" if above else text
 
 
 if __name__ == "__main__":

@@ -26,7 +26,14 @@ import numpy.typing as npt
 from hashrec.errors import HashrecError, ModelError, OutputError
 from hashrec.swap import swap_in
 
-__all__ = ["Arrays", "Kind", "map_arrays", "write_arrays"]
+__all__ = [
+    "Arrays",
+    "Kind",
+    "check_training_folder",
+    "map_arrays",
+    "training_folder",
+    "write_arrays",
+]
 
 _MANIFEST = "manifest.json"
 
@@ -215,6 +222,23 @@ class Kind:
             if verify and (digest := _sha256(path)) != described["sha256"]:
                 raise self.damaged(path, f"sha256 {described['sha256']}", digest)
         return sizes
+
+
+def training_folder(out: Path) -> Path:
+    """Beside a model to be written: where training keeps checkpoints and its journal."""
+    named = out.name not in ("", "..")
+    out = out if named else out.resolve()
+    return out.with_name(out.name + ".training")
+
+
+def check_training_folder(folder: Path | None) -> None:
+    """Raises OutputError, before any work, where there can be no such folder."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise OutputError(
+            "checkpoints and the journal of training are kept there", name=str(folder),
+            expected="a folder, or nothing yet", got="a file",
+            fix="move it away, or choose another name for the model",
+        )  # fmt: skip
 
 
 def _remove_left_overs(target: Path) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hashrec.component import nearest
 from hashrec.errors import DataError, UsageError
@@ -36,13 +35,14 @@ def retrieve_and_rank(
     Args:
         users: raw ids; None: all of the retriever's.
         candidates: how many the retriever finds by its codes, at least k.
-        context: the values of the ranker's fields of rows, the same in all rows: {"hour": 12}.
+        context: values the same in all rows, by field of the ranker: all of its fields of rows,
+            as {"hour": 12}; one of users or items goes before what the ranker knows of each.
         unknown: as for `Recommender.recommend`. options: others of its own: allow, filter_seen.
 
     Returns a pyarrow table: user, item, score (float32: the chance of a click), rank (int32, from
     1), retrieved (int32: the rank by codes). Equal chances stand in the retriever's order.
-    Raises UsageError for fewer candidates than k and for a ranker without users or items,
-    DataError for a field of rows that the context does not have.
+    Raises UsageError for k below 1, fewer candidates than k, a name that is no field of the ranker,
+    and a ranker without users or items; DataError for a field of rows that is not in the context.
     """
     _check_context(ranker, context or {})
     if k < 1:
@@ -53,7 +53,8 @@ def retrieve_and_rank(
     columns = ranker.fitted.columns
     user, item = columns["user"], columns["item"]
     if user is None or item is None:
-        raise UsageError("the model of clicks knows no users and items, and cannot rank for them")
+        raise UsageError("the model of clicks knows no users and items", name="ranker",
+                         expected="one fitted on a log that has both")  # fmt: skip
     found = retriever.recommend(users, candidates, unknown=unknown, **options)
     rows = {user: found["user"], item: found["item"]}
     for name, value in (context or {}).items():
@@ -65,15 +66,15 @@ def retrieve_and_rank(
 def _check_context(ranker: CtrModel, context: Mapping[str, Any]) -> None:
     """Raises UsageError for what is no field of the ranker, where an id would be somebody else, and
     DataError for a field of rows that is not there."""
-    missing = [one.name for one in ranker.fitted.schema.fields
-               if one.owner == "row" and one.name not in context]  # fmt: skip
-    fields = [one.name for one in ranker.fitted.schema.fields]
+    fields = ranker.fitted.schema.fields
+    names = [one.name for one in fields]
     for name in context:
-        if name not in fields:
+        if name not in names:
             raise UsageError(
                 f"{name!r} is no field of the model of clicks", name="context",
-                expected=", ".join(fields) or "nothing", fix=nearest(name, fields),
+                expected=", ".join(names) or "nothing", fix=nearest(name, names),
             )  # fmt: skip
+    missing = [one.name for one in fields if one.owner == "row" and one.name not in context]
     if missing:
         raise DataError(
             "fields of the moment that the model of clicks looks at are missing",
@@ -98,6 +99,6 @@ def _best(found: Any, score: Any, k: int) -> Any:
             "item": table["item"],
             "score": pa.array(chances[kept]),
             "rank": pa.array((place[place < k] + 1).astype(np.int32)),
-            "retrieved": pc.cast(table["rank"], pa.int32()),
+            "retrieved": table["rank"],
         }
     )

@@ -15,8 +15,9 @@ from hashrec.budget import choose
 from hashrec.costs import Clock, peak_rss_mb
 from hashrec.csr import Csr
 from hashrec.encoders import Encoding, TrainedEncoder
-from hashrec.errors import DataError, OutputError
+from hashrec.errors import DataError
 from hashrec.evaluation.protocols import protocol_named
+from hashrec.folder import check_training_folder, training_folder
 from hashrec.interactions import Interactions, Parts
 from hashrec.progress import SILENT, Progress
 from hashrec.recipe import Recipe
@@ -58,9 +59,7 @@ class Job:
         """Beside the model: where an encoder that trains keeps checkpoints and its journal."""
         if not isinstance(self.recipe.encoder, TrainedEncoder):
             return None
-        named = self.out.name not in ("", "..")
-        out = self.out if named else self.out.resolve()
-        return out.with_name(out.name + ".training")
+        return training_folder(self.out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ def run(
     the protocol is unknown.
     """
     check_target(job.out)
-    _check_folder(job)
+    check_training_folder(job.folder)
     protocol_named(job.protocol)
     clock = Clock({"read": read_seconds})
     with clock.time("split"):
@@ -161,15 +160,6 @@ def _fit(
             progress=progress,
         )  # fmt: skip
     return encoding, model
-
-
-def _check_folder(job: Job) -> None:
-    if job.folder is not None and job.folder.exists() and not job.folder.is_dir():
-        raise OutputError(
-            "checkpoints and the journal of training are kept there", name=str(job.folder),
-            expected="a folder, or nothing yet", got="a file",
-            fix="move it away, or choose another name for the model",
-        )  # fmt: skip
 
 
 def _forget(job: Job, *, only_if: bool = True) -> None:

@@ -146,7 +146,7 @@ def test_ratings_are_read_and_fields_that_name_their_owner_left_out(tmp_path: Pa
     assert parts.fingerprint() != ctr._read(str(tmp_path), False, 1).fingerprint()
 
 
-def test_a_log_of_ids_alone_is_measured_too(tmp_path: Path) -> None:
+def test_a_log_of_ids_alone_is_read_too(tmp_path: Path) -> None:
     head = "user_id:token\titem_id:token\trating:float"
     pairs = [f"{at % 40}\t{at % 29}\t{1 + at % 5}" for at in range(300)]
     (tmp_path / "x.inter").write_text("\n".join([head, *pairs]) + "\n")

@@ -154,7 +154,7 @@ def test_recommend_ranks_what_codes_retrieve(model: Path, data: Path, tmp_path: 
     assert [row["rank"] for row in rows] == [1, 2, 3] * 2
     scores = [row["score"] for row in rows]
     assert scores[:3] == sorted(scores[:3], reverse=True) and all(0 < one < 1 for one in scores)
-    assert "expected the columns 'page'" in call(*asked, "--ranker", model).message
+    assert "expected 'page'; got none. Give them with" in call(*asked, "--ranker", model).message
     assert (
         "cannot read --context; expected FIELD=VALUE"
         in call(*asked, "--ranker", model, "--context", "page").message
@@ -171,7 +171,7 @@ WRONG: list[tuple[tuple[object, ...], str]] = [
     (("--label", "ratings"), "there is no column 'ratings'; .* Did you mean rating"),
     (("--threshold", 9), "labels of one class; expected both 0 and 1; got .* rows, all 0"),
     ((*RATED, "--numeric", "page"), "a numeric field holds what is no number; .*home"),
-    ((*RATED, "--ignore", "pages"), "there is no column 'pages' to be a field; .*page"),
+    ((*RATED, "--ignore", "pages"), "there is no column 'pages' to ignore; .*page"),
     ((*RATED, "--set", "dims=3"), "unknown key dims, known are"),
     ((*RATED, "--set", "model.name=dnc"), "unknown model 'dnc'; .* Did you mean dcn"),
     ((*RATED, "--set", "table.rows=0.1"), "a full table has a row for each id"),

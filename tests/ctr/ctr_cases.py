@@ -8,7 +8,7 @@ from hashrec.bucketing import METHODS
 from hashrec.ctr import MODELS, CtrModel, CtrRecipe
 from hashrec.impressions import Impressions, planted_impressions
 
-__all__ = ["LOG", "MODELS", "TABLES", "TEST", "TRAIN", "VALID", "fitted", "recipe"]
+__all__ = ["LOG", "MODELS", "REST", "TABLES", "TEST", "TRAIN", "VALID", "fitted", "recipe"]
 
 LOG = planted_impressions(1_500, users=60, items=40, communities=3, circles=2, seed=1)
 REST, TEST = LOG.split({"name": "random", "test": 0.2, "seed": 0})

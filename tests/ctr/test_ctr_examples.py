@@ -27,12 +27,18 @@ def lots(size: int = 100, **more: Any) -> Lots:
 
 
 def test_positions_are_those_of_the_ids() -> None:
-    found = examples_of(TEST, SCHEMA, MADE)
-    assert TEST.users is not None and TEST.user is not None
-    raw = TEST.users.take(TEST.user).to_pylist()
-    known = MADE.users.ids.to_pylist()
-    expected = [known.index(one) if one in known else -1 for one in raw]
-    assert found.user.tolist() == expected
+    """Of rows made from few impressions: the others' users and items are unknown there."""
+    made = buckets(TRAIN.take(np.arange(40)).interactions(), "full")
+    found = examples_of(TEST, SCHEMA, made)
+    for ids, at, side, places in (
+        (TEST.users, TEST.user, made.users, found.user),
+        (TEST.items, TEST.item, made.items, found.item),
+    ):
+        assert ids is not None and at is not None
+        known = side.ids.to_pylist()
+        raw = ids.take(at).to_pylist()
+        expected = [known.index(one) if one in known else -1 for one in raw]
+        assert places.tolist() == expected and -1 in expected and max(expected) > 0
 
 
 def test_without_buckets_nobody_is_known() -> None:

@@ -18,7 +18,7 @@ from hashrec.ctr.calibration import Calibration
 from hashrec.ctr.examples import Lots, examples_of
 from hashrec.ctr.predictor import build
 from hashrec.ctr.run import logits_of
-from hashrec.errors import DataError, ModelError, UsageError
+from hashrec.errors import DataError, ModelError, RecipeError, UsageError
 from hashrec.evaluation import judged
 from hashrec.evaluation.binary import log_loss
 from hashrec.impressions import Impressions, Schema, planted_impressions
@@ -279,7 +279,7 @@ class TestBadInput:
             CtrModel(asked).fit(TRAIN, VALID, folder=tmp_path)
 
     def test_a_device_that_is_not_there_is_named(self) -> None:
-        with pytest.raises(Exception, match="training.device: torch cannot train there; expected"):
+        with pytest.raises(RecipeError, match="training.device: torch cannot train there"):
             fitted(training={"device": "nowhere"})
 
 

@@ -20,7 +20,7 @@ from hashrec.impressions import Field, Fields, Schema
 from hashrec.impressions.vocabulary import Vocabulary
 
 SCHEMA = Schema.of(TRAIN, Fields())
-MET = TRAIN.interactions()
+MET = TRAIN.take(np.arange(60)).interactions()  # who is not among them is unknown
 SAMPLE = slice(100, 160)
 
 
@@ -80,6 +80,7 @@ def test_some_of_the_sample_is_what_the_test_above_is_about() -> None:
     """Unknown ids, empty bags and missing numbers are among its rows."""
     _, found = made()
     batch = examples_of(LOG, SCHEMA, found).batch(SAMPLE, "cpu")
+    assert (batch.user < 0).any() and (batch.item < 0).any() and (batch.user >= 0).any()
     assert (batch.tokens[:, 4:].sum(1) == 0).any() and torch.isnan(batch.numbers).any()
 
 

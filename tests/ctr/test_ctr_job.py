@@ -120,5 +120,5 @@ def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path: Pat
     with pytest.raises(OutputError, match="something that is no model of clicks stands there"):
         run_ctr(REST, None, job(tmp_path / "file"))
     (tmp_path / "model.training").write_text("mine")
-    with pytest.raises(OutputError, match="checkpoints cannot be kept there; expected a folder"):
+    with pytest.raises(OutputError, match="journal of training are kept there; expected a folder"):
         run_ctr(REST, None, job(tmp_path / "model"))

@@ -133,9 +133,9 @@ class TestRefused:
 
     def test_labels_of_one_class_or_none_to_measure_by(self) -> None:
         ones = TEST.take(np.flatnonzero(TEST.label))
-        with pytest.raises(DataError, match="labels of one class; .* got .* labels, all of them 1"):
+        with pytest.raises(DataError, match="the test part has labels of one class.* all 1"):
             MODEL.evaluate(ones)
-        with pytest.raises(UsageError, match="these impressions have no labels"):
+        with pytest.raises(DataError, match="the test part has no labels; expected a label in"):
             MODEL.evaluate(replace(TEST, label=None))
 
 

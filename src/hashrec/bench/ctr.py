@@ -10,8 +10,6 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
-import numpy as np
-
 from hashrec.bench.cells import Cells
 from hashrec.bench.ctr_peers import PEER_MODELS, Settings, peer_logits
 from hashrec.bucketing import METHODS
@@ -19,7 +17,6 @@ from hashrec.costs import peak_rss_mb
 from hashrec.impressions import (
     Field,
     Impressions,
-    Kinds,
     planted_impressions,
     read_impressions,
     sources_of,
@@ -27,10 +24,10 @@ from hashrec.impressions import (
 from hashrec.impressions.values import Bags, Words
 from hashrec.progress import Progress
 
-__all__ = ["CtrCell", "bench_ctr"]
+__all__ = ["HASHES", "CtrCell", "bench_ctr"]
 
 _SHARES = (0.1, 0.5)  # beside a quarter
-_HASHES = ("random", "frequency", "double")
+HASHES = ("random", "frequency", "double")
 _GRAPHS = ("graph", "double-graph")
 _SHOWN = ("auc", "log_loss", "calibration_error")
 _IN_DISGUISE = 0.3  # of the ids: a field of so many words names its owner
@@ -79,7 +76,9 @@ def bench_ctr(
     device: str = "cpu",
 ) -> dict[str, Any]:
     """AUC, log loss and calibration of every model, on full tables and on every bucket method at a
-    quarter, a tenth and half of the rows, `repeats` seeds from `seed` on.
+    quarter, a tenth and half of the rows, `repeats` seeds from `seed` on; with `quick` of two
+    models on small data, with one. `store`, `stored`: see `Cells`. Returns `rows`, one a model
+    and table, and `claims`.
 
     Data: a log with ratings, of which 4 and more are clicks, as RecBole's folders hold them; or a
     million planted impressions. Fields that name their owner (titles, postcodes) are left out.
@@ -120,7 +119,7 @@ def _rated(data: str) -> Impressions:
     found = sources_of(data)
     return read_impressions(
         found.train, threshold=4, user_features=found.user_features,
-        item_features=found.item_features, kinds=Kinds(),
+        item_features=found.item_features,
     )  # fmt: skip
 
 
@@ -160,7 +159,7 @@ def _cells(
     from hashrec.ctr import MODELS, CtrRecipe
 
     models = ("dcn", "deep-fm") if quick else tuple(MODELS)
-    first = (*_HASHES, *_GRAPHS)
+    first = (*HASHES, *_GRAPHS)
     others = [one for one in METHODS if one not in (*first, "full")]
     whole = {model: CtrRecipe.from_dict({**options, "model": model}).to_dict() for model in models}
     texts = {
@@ -242,7 +241,7 @@ def _peer(cell: CtrCell, parts: _Parts, recipe: Any) -> dict[str, Any]:
     found = peer_logits(cell.model, schema, made, (train, valid, test), recipe, settings)
     assert test.label is not None
     return {
-        **judged(np.asarray(found.logits), test.label),
+        **judged(found.logits, test.label),
         "valid_auc": found.valid_auc,
         "epochs": found.epochs,
         "epochs_run": found.epochs_run,
@@ -300,9 +299,8 @@ def _speed(summed: Mapping[_Group, dict[str, Any]], impressions: int) -> dict[st
         claims["dcn_seconds_a_million"] = round(ours["seconds_an_epoch"] / impressions * 1e6, 2)
     ratios = [
         row["seconds_an_epoch"] / summed[model, "full", None]["seconds_an_epoch"]
-        for model, method, _ in summed
+        for (model, method, _), row in summed.items()
         if method == _PEER and (model, "full", None) in summed
-        for row in [summed[model, method, None]]
     ]
     if ratios:
         claims["over_peer"] = round(mean(ratios), 2)
@@ -322,7 +320,7 @@ def _claims(summed: Mapping[_Group, dict[str, Any]]) -> dict[str, float]:
             and (theirs := summed.get((model, other, 0.25)))
         ]
         for graph in _GRAPHS
-        for other in _HASHES
+        for other in HASHES
     }
     for (graph, other), found in gains.items():
         if found:

@@ -59,7 +59,8 @@ def peer_logits(
     trained by a plain loop of Adam and stopped by valid AUC.
 
     Args:
-        parts: examples of train, valid and test.
+        made: the rows of users and items, full. parts: examples of train, valid and test.
+        recipe: of our model, for its sizes, batches, epochs and whether to calibrate.
     """
     import torch
 
@@ -71,7 +72,7 @@ def peer_logits(
         tensors = [_stacked(part, schema) for part in parts]
         label = torch.from_numpy(parts[0].label)
         adam = torch.optim.Adam(module.parameters(), lr=settings.rate)
-        best: dict[str, Any] = {"auc": 0.0}
+        best: dict[str, Any] = {"auc": -1.0}
         training, spent, epoch = recipe.training, 0.0, 0
         for epoch in range(1, training.epochs + 1):
             order = np.random.default_rng([settings.seed, epoch]).permutation(len(label))

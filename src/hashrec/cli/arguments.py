@@ -246,7 +246,9 @@ def _sides(group: argparse._ArgumentGroup) -> None:
             f"--{side}-features", metavar="FILE", help=f"a row for each {side}, the id first"
         )
     group.add_argument(
-        "--separator", metavar="S", help="between the words of multi-valued text (|)"
+        "--separator",
+        metavar="S",
+        help="between the words of multi-valued text (|, in RecBole a space)",
     )
 
 
@@ -291,7 +293,7 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="NAME",
         help="propagate, spectral, buckets, step, graphhash, frontier, hashlgn, search, ctr",
     )
-    parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="default: a planted graph or log")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
     parser.add_argument("--repeats", type=_positive, default=5, help="of every measurement (5)")
     parser.add_argument(
@@ -301,7 +303,7 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--store",
         type=Path,
         metavar="FILE.jsonl",
-        help="frontier, graphhash, hashlgn: where each cell is kept as it ends, to go on from "
+        help="ctr, frontier, graphhash, hashlgn: where each cell is kept as it ends, to go on from "
         "(bench-NAME.jsonl)",
     )
     parser.add_argument(
@@ -309,7 +311,7 @@ def _bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="frontier, search: draw it")
     parser.add_argument(
-        "--device", default="cpu", help="frontier, graphhash, hashlgn: where to train (cpu)"
+        "--device", default="cpu", help="ctr, frontier, graphhash, hashlgn: where to train (cpu)"
     )
 
 
@@ -351,9 +353,7 @@ def _columns(parser: argparse.ArgumentParser) -> None:
 
 def _measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=_positive, action="append", help="list length, repeatable (20)")
-    parser.add_argument(
-        "--protocol", default="lightgcn", help="lightgcn (default), graphhash or hashlgn"
-    )
+    parser.add_argument("--protocol", help="lightgcn (default), graphhash or hashlgn")
 
 
 def _unknown(parser: argparse.ArgumentParser) -> None:

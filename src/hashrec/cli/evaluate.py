@@ -21,7 +21,8 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> None:
     if is_ctr(options.model):
-        of_lists = {"-k": options.k, "--rating": options.rating, "--time": options.time}
+        of_lists = {"-k": options.k, "--protocol": options.protocol,
+                    "--rating": options.rating, "--time": options.time}  # fmt: skip
         for flag, value in of_lists.items():
             if value is not None:
                 raise UsageError(f"a model of clicks makes no lists, so {flag} means nothing",
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> None:
     model = Recommender.load(options.model, verify=not options.no_verify)
     test = test_of(options, model.recipe.data, progress)
     began = time.perf_counter()
-    report = model.evaluate(test, cuts(options), protocol=options.protocol, progress=progress)
+    protocol = options.protocol or "lightgcn"
+    report = model.evaluate(test, cuts(options), protocol=protocol, progress=progress)
     held = model.heldout(test)
     result = {
         **report.to_dict(),
@@ -67,7 +69,8 @@ def _run_ctr(options: argparse.Namespace) -> None:
     source = sources_of(options.test)
     if Path(options.test).is_dir():
         if source.test is None:
-            raise DataError("the folder has no test part", name=options.test)
+            raise DataError("the folder has no test part", name=options.test,
+                            expected="a file test.*", fix="name the file itself")  # fmt: skip
         source = replace(source, train=source.test)
     began = time.perf_counter()
     test = model.read(

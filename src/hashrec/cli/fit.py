@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
         recipe,
         options.out,
         ks=cuts(options),
-        protocol=options.protocol,
+        protocol=options.protocol or "lightgcn",
         measure=not options.no_evaluate,
         refit=not options.no_refit,
         fresh=options.fresh,

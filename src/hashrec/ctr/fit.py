@@ -21,8 +21,7 @@ from hashrec.errors import DataError, UsageError
 from hashrec.impressions import Impressions, Schema
 from hashrec.progress import SILENT, Progress
 from hashrec.threads import threads
-from hashrec.training.fit import check_device
-from hashrec.training.journal import Journal
+from hashrec.training.fit import check_device, check_epochs, teller
 from hashrec.training.keeping import Keeper
 
 __all__ = ["Trained", "check_alike", "check_labels", "train"]
@@ -34,7 +33,8 @@ class Trained:
 
     Attributes:
         made: rows of users and items, or None. calibration: of the predictor's logits.
-        facts: JSON-ready.
+        facts: JSON-ready: epochs, seconds and history of training, sizes, impressions, positives,
+            the calibration, and the fingerprint of the rows.
     """
 
     schema: Schema
@@ -64,6 +64,7 @@ def train(
             before, to go with them.
         folder: where checkpoints and a journal go; a run that was killed goes on from them.
         stage: tells this fit from others that keep things there.
+        listeners: told of every event of the journal. progress: told what is going on.
 
     Raises DataError for labels of one class, and for what cannot be learned from.
     """
@@ -79,7 +80,7 @@ def train(
         identity = {"recipe": recipe.to_dict(), "data": log.fingerprint(), "epochs": epochs,
                     "valid": None if valid is None else valid.fingerprint()}  # fmt: skip
         run.keeper = Keeper(folder / f"{stage}-ctr.safetensors", identity)
-    run.tell = _teller(folder, stage, "all" if valid is None else "choose", listeners)
+    run.tell = teller(folder, stage, "all" if valid is None else "choose", listeners)
     run.stop = epochs or recipe.training.epochs
     run.tell({"event": "start", "model": recipe.to_dict()["model"], "impressions": len(log)})
     run.train()
@@ -93,12 +94,15 @@ def _parts(
     recipe: CtrRecipe, log: Impressions, valid: Impressions | None, epochs: int | None
 ) -> tuple[Impressions, Impressions | None]:
     """What is learned, and what is looked at. Raises for what cannot be either."""
-    _check_epochs(epochs, recipe.training.epochs)
+    if epochs is not None:
+        check_epochs(epochs, recipe.training.epochs)
     check_labels(log, "the log")
     if log.report is not None and "score" in (log.report.user, log.report.item):
-        raise DataError("a column of ids called 'score', as results are", fix="rename it")
+        raise DataError("a column of ids called 'score', as results are", name=log.report.source,
+                        expected="any other name", fix="rename it")  # fmt: skip
     if not log.fields and log.users is None and log.items is None:
-        raise DataError("a log of nothing but labels", expected="users and items, or fields")
+        raise DataError("a log of nothing but labels", expected="users and items, or fields",
+                        fix="name the columns of users and items")  # fmt: skip
     if epochs is not None:
         if valid is not None:
             raise UsageError("a valid part for epochs that were chosen before",
@@ -182,23 +186,6 @@ def _buckets(
     return recipe.table.buckets(met, width, recipe.seed, features, progress)
 
 
-def _teller(
-    folder: Path | None,
-    stage: str,
-    part: str,
-    listeners: Sequence[Callable[[Mapping[str, Any]], None]],
-) -> Callable[[Mapping[str, Any]], None]:
-    every = list(listeners)
-    if folder is not None:
-        every.append(Journal(folder / "journal.jsonl"))
-
-    def tell(event: Mapping[str, Any]) -> None:
-        for listener in every:
-            listener({"stage": stage, "part": part, **event})
-
-    return tell
-
-
 def check_alike(log: Impressions, other: Impressions, what: str) -> None:
     """Raises DataError where `other` has a field of another kind than `log`, or lacks one of rows:
     those of users and items are known from `log`."""
@@ -209,7 +196,7 @@ def check_alike(log: Impressions, other: Impressions, what: str) -> None:
             raise DataError(
                 f"{what} has other fields than the log", name=one.name,
                 expected=f"a {one.kind} field", got=kinds.get(one.name, "no such field"),
-                fix="read it with the kinds of the log",
+                fix="add the column" if missing else "read it with the kinds of the log",
             )  # fmt: skip
 
 
@@ -222,12 +209,4 @@ def check_labels(log: Impressions, what: str) -> None:
         raise DataError(
             f"{what} has labels of one class", expected="both 0 and 1", got=got,
             fix="give more data, another label column, or another threshold",
-        )  # fmt: skip
-
-
-def _check_epochs(epochs: int | None, most: int) -> None:
-    if epochs is not None and not 1 <= epochs <= most:
-        raise UsageError(
-            "so many epochs cannot be run", name="epochs", expected=f"1 to {most}",
-            got=str(epochs), fix="for more, raise training.epochs, which rates are planned for",
         )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from hashrec.ctr.fit import check_alike, check_labels
 from hashrec.ctr.model import CtrModel
 from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr_folder import check_ctr_target
-from hashrec.errors import OutputError
+from hashrec.folder import check_training_folder, training_folder
 from hashrec.impressions import Impressions
 from hashrec.progress import SILENT, Progress
 
@@ -45,9 +44,7 @@ class CtrJob:
     @cached_property  # `.` is another folder once a model has been put in its place
     def folder(self) -> Path:
         """Beside the model: where checkpoints and the journal are kept."""
-        named = self.out.name not in ("", "..")
-        out = self.out if named else self.out.resolve()
-        return out.with_name(out.name + ".training")
+        return training_folder(self.out)
 
     def forget(self) -> None:
         """Removes checkpoints; the journal stays."""
@@ -57,7 +54,7 @@ class CtrJob:
 
 @dataclass(frozen=True, eq=False)
 class CtrOutcome:
-    """The model written, and what was found (JSON-ready)."""
+    """The model written, and what was found, JSON-ready: measures, epochs, sizes, seconds."""
 
     model: CtrModel
     result: dict[str, Any]
@@ -73,30 +70,22 @@ def run_ctr(
 ) -> CtrOutcome:
     """Fits on `log` and evaluates on `test`, or on a part held out where there is none.
 
-    What shows when to stop, the log's own valid part or one carved from it, is learned in a second
-    fit of as many epochs: before `test` is looked at; where a part is held out, with that.
+    Training stops by a valid part: the log's own, or one carved from it. With `refit`, a second fit
+    of as many epochs learns that part, too: before measuring where `test` was given; after
+    measuring where it was held out, which is then learned as well.
 
-    Raises before any work where `job.out` cannot take a model or `job.folder` cannot be a folder.
+    `read_seconds`: what reading took, for the report. Raises before any work where `job.out` cannot
+    take a model or `job.folder` cannot be a folder.
     """
     check_ctr_target(job.out)
-    if job.folder.exists() and not job.folder.is_dir():
-        raise OutputError("checkpoints cannot be kept there", name=str(job.folder),
-                          expected="a folder, or nothing", fix="move it away")  # fmt: skip
+    check_training_folder(job.folder)
     if job.fresh:
         job.forget()
     clock = Clock({"read": read_seconds})
-    train, valid = log.parts() or (log, None)
-    test, held_out = (test, test is None) if job.measure else (None, False)
-    if held_out:
-        train, test = train.split(job.recipe.holdout)
-    if test is not None:  # before any work, not after it
-        check_labels(test, "the test part")
-        check_alike(log, test, "the test part")
+    train, valid, test, held_out = _parts(log, test, job)
     watching: dict[str, Any] = {
-        "folder": job.folder,
-        "listeners": job.listeners,
-        "progress": progress,
-    }
+        "folder": job.folder, "listeners": job.listeners, "progress": progress,
+    }  # fmt: skip
     with clock.time("fit"):
         model = CtrModel(job.recipe).fit(train, valid, **watching)
     result = _measured(model, test, clock) if held_out else {}
@@ -113,8 +102,6 @@ def run_ctr(
     with clock.time("write"):
         files = model.save(job.out)
     job.forget()
-    with suppress(OSError):
-        job.folder.rmdir()
     return CtrOutcome(model, {
         **result,
         "epochs": model.fitted.facts["epochs"],
@@ -124,6 +111,21 @@ def run_ctr(
         "seconds": clock.rounded(),
         "peak_rss_mb": peak_rss_mb(),
     })  # fmt: skip
+
+
+def _parts(
+    log: Impressions, test: Impressions | None, job: CtrJob
+) -> tuple[Impressions, Impressions | None, Impressions | None, bool]:
+    """Train, valid, test, and whether the test part was held out of train here."""
+    train, valid = log.parts() or (log, None)
+    if not job.measure:
+        return train, valid, None, False
+    held_out = test is None
+    if test is None:
+        train, test = train.split(job.recipe.holdout)
+    check_labels(test, "the test part")  # before any work, not after it
+    check_alike(log, test, "the test part")
+    return train, valid, test, held_out
 
 
 def _measured(model: CtrModel, test: Impressions | None, clock: Clock) -> dict[str, Any]:

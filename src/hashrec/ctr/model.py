@@ -12,12 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hashrec.ctr.examples import examples_of
-from hashrec.ctr.fit import train
+from hashrec.ctr.fit import check_labels, train
 from hashrec.ctr.fitted import CtrFitted
+from hashrec.ctr.predictor import build
 from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr.run import logits_of
 from hashrec.errors import UsageError
 from hashrec.evaluation import judged
+from hashrec.evaluation.binary import sigmoid
 from hashrec.impressions import Impressions, read_candidates
 from hashrec.interactions import Interactions, read
 from hashrec.interactions.columns import squashed
@@ -75,11 +77,10 @@ class CtrModel:
         Each is placed in a row by the rule of the table's method: where those it has met are, or
         by its hash. Ids that stay unknown share the row of the unknown.
         """
-        from hashrec.ctr.predictor import build
-
         fitted = self.fitted
         if fitted.made is None:
-            raise UsageError("a model without users and items has no rows to place anyone in")
+            raise UsageError("a model without users and items has no rows to place anyone in",
+                             fix="leave out what came later")  # fmt: skip
         made = fitted.made.extend(interactions)
         grown = build(fitted.recipe, fitted.schema, made)
         grown.load_state_dict(
@@ -101,8 +102,8 @@ class CtrModel:
         return fitted.calibration.applied(logits_of(fitted.predictor, examples))
 
     def read(self, source: Any, *, labelled: bool = False, **options: Any) -> Impressions:
-        """Rows as this model reads them: see `score`. With `labelled`, labels too, by the column
-        and the threshold of training, or by `label` and `threshold`."""
+        """Rows as this model reads them, by the arguments of `score`. With `labelled`, labels too,
+        by the column and the threshold of training, or by `label` and `threshold`."""
         fitted = self.fitted
         if labelled:
             usual: dict[str, Any] = {"label": fitted.columns["label"]}
@@ -143,6 +144,8 @@ class CtrModel:
                 names they had in training. Fields of users and items are looked up in the model
                 where they are not there.
             user_features, item_features: files or frames of those that the model does not know.
+            separator: between the words of multi-valued text, where it is not that of training.
+            format: as for `hashrec.read`.
 
         Returns a pyarrow table of the user, the item and `score` (float32), rows in their order.
         Ids never met are scored by the row of the unknown. Raises DataError where a field is
@@ -159,13 +162,14 @@ class CtrModel:
         ):
             if name is not None and ids is not None and at is not None:
                 columns[name] = ids.take(at)
-        return pa.table({**columns, "score": pa.array(_chances(self.logits(rows)))})
+        chances = sigmoid(self.logits(rows)).astype(np.float32)
+        return pa.table({**columns, "score": pa.array(chances)})
 
     def evaluate(self, test: Impressions) -> dict[str, float]:
         """`auc`, `log_loss`, `calibration_error` and `predicted_over_true`; see
         `hashrec.evaluation.binary`. Raises DataError for labels of one class, or none."""
-        if test.label is None:
-            raise UsageError("these impressions have no labels", fix="read them with a label")
+        check_labels(test, "the test part")
+        assert test.label is not None
         return judged(self.logits(test), test.label)
 
     # --- keeping ------------------------------------------------------------------------------
@@ -207,8 +211,3 @@ def _columns(log: Impressions) -> dict[str, str | None]:
         "item": None if log.items is None or report is None else report.item,
         "label": None if report is None else report.rating,
     }
-
-
-def _chances(logits: Floats) -> Floats:
-    found: Floats = np.exp(-np.logaddexp(0, -logits.astype(np.float64))).astype(np.float32)
-    return found

@@ -53,11 +53,13 @@ def export(fitted: CtrFitted, path: Path) -> Mapping[str, Any]:
 
     Its inputs, for any number of rows: `user` and `item` (rows,) int64 positions in the tables, -1
     for ids never met; `tokens` (rows, places) int64; `numbers` (rows, q) float32, NaN where there
-    is none. Of these it has those that the model looks at; `CtrModel.onnx_inputs` makes them. Its
-    output is `score` (rows,) float32.
+    is none. `CtrModel.onnx_inputs` makes all four; the exporter leaves out those that the model
+    does not look at, so pass those that are among `session.get_inputs()`. Its output is `score`
+    (rows,) float32.
 
     The graph is run by onnxruntime on rows of all tokens and of the unknown before it takes its
-    place; returns what was seen: `rows`, and `largest_difference` of scores.
+    place; returns `rows`, how many were compared, the `largest_difference` of their scores, and
+    the graph's `bytes`.
 
     Raises MissingExtraError without the extra, OutputError where the file cannot be written.
     """
@@ -140,8 +142,8 @@ def _rows(fitted: CtrFitted) -> Arrays:
     numbers = rng.standard_normal((_ROWS, len(schema.scales))).astype(np.float32)
     numbers[rng.random(numbers.shape) < 0.1] = np.nan
     return {
-        "user": rng.integers(-1, sizes[0], _ROWS) if sizes[0] else np.full(_ROWS, -1),
-        "item": rng.integers(-1, sizes[1], _ROWS) if sizes[1] else np.full(_ROWS, -1),
+        "user": rng.integers(-1, sizes[0], _ROWS),  # of no ids: -1 alone
+        "item": rng.integers(-1, sizes[1], _ROWS),
         "tokens": np.concatenate(places, axis=1) if places else np.zeros((_ROWS, 0), np.int64),
         "numbers": numbers,
     }

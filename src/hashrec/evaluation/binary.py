@@ -20,7 +20,7 @@ _BINS = 15
 def judged(logits: Floats, label: Labels) -> dict[str, float]:
     """`auc`, `log_loss`, `calibration_error` and `predicted_over_true`, the sum of the chances
     over that of the labels. Raises DataError for labels of one class."""
-    chances = _sigmoid(logits)
+    chances = sigmoid(logits)
     return {
         "auc": auc(logits, label),
         "log_loss": log_loss(logits, label),
@@ -75,6 +75,6 @@ def _mean_ranks(values: Floats) -> npt.NDArray[np.float64]:
     return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)
 
 
-def _sigmoid(logits: Floats) -> npt.NDArray[np.float64]:
+def sigmoid(logits: Floats) -> npt.NDArray[np.float64]:
     z = np.asarray(logits, dtype=np.float64)
     return np.asarray(np.exp(-np.logaddexp(0, -z)))

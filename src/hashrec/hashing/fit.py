@@ -91,7 +91,8 @@ def _run(task: Task, coder: LearnedCoder, trained: Trained, start: str) -> Run:
 
     run = Run(
         module, batches, options, coder.epochs, before_epoch=refresh,
-        keeper=_keeper(task, coder, trained, options, start), tell=teller(task, "codes"),
+        keeper=_keeper(task, coder, trained, options, start),
+        tell=teller(task.folder, task.stage, "codes", task.listeners),
         progress=task.progress, section="codes",
     )  # fmt: skip
     return run

@@ -60,8 +60,9 @@ class Kinds:
         columns = list(there)
         for name in (*self.named, *self.ignore):
             if name not in columns:
+                what = "ignore" if name in self.ignore else "be a field"
                 raise DataError(
-                    f"there is no column {name!r} to be a field", expected=", ".join(columns),
+                    f"there is no column {name!r} to {what}", expected=", ".join(columns),
                     fix=nearest(name, columns),
                 )  # fmt: skip
 

@@ -48,12 +48,16 @@ def may_tell(column: str) -> bool:
 def labels(column: Column, threshold: float | None) -> Labels:
     """(n,) float32 of 0 and 1: the column itself, or whether it is at least `threshold`.
 
-    Raises DataError for missing values, for text, and without a threshold for anything but 0 and 1.
+    Raises DataError for missing values, for text that is neither numbers nor booleans, and without
+    a threshold for anything but 0 and 1.
     """
     given = _numbers(column)
     if threshold is not None:
         if not np.isfinite(threshold):
-            raise DataError("the threshold is no number", name=column.where, got=f"{threshold}")
+            raise DataError(
+                "the threshold is not finite", name="threshold", expected="a number",
+                got=f"{threshold}", fix="give another with threshold=... (--threshold)",
+            )  # fmt: skip
         return (given >= threshold).astype(np.float32)
     other = np.flatnonzero((given != 0) & (given != 1))
     if len(other):

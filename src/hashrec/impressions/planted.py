@@ -5,8 +5,6 @@ For tests, and for measuring at any size.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -23,10 +21,8 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 _TASTE = 8  # dimensions of tastes
-_CIRCLE, _COMMUNITY = (
-    0.45,
-    0.75,
-)  # how often what is shown is of the own circle; or of the community
+_CIRCLE = 0.45  # of what is shown: of the user's own circle
+_COMMUNITY = 0.75  # of the community, the own circle among it
 _TRUE = 0.5  # how often a segment or a category tells the community
 _HOURS, _TAGS = 24, 30
 _DEVICES = ("desktop", "phone", "tablet")
@@ -167,14 +163,9 @@ def _log(
     return Impressions(
         ids[0], ids[1], user.astype(np.int32), item.astype(np.int32), label,
         np.arange(n, dtype=np.int64),
-        tuple(Field(name, _kind(one), owner) for owner, of in values.items()
+        tuple(Field(name, one.kind, owner) for owner, of in values.items()
               for name, one in of.items()),
         values["row"],
         {"user": Side(ids[0], values["user"]), "item": Side(ids[1], values["item"])},
         report, n,
     )  # fmt: skip
-
-
-def _kind(values: Values) -> Any:
-    kinds: dict[type, str] = {Words: "categorical", Numbers: "numeric", Bags: "multi"}
-    return kinds[type(values)]

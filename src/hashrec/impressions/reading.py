@@ -57,6 +57,7 @@ def read_impressions(
         user_features, item_features: files or frames of a row an id, the id first; all their other
             columns are fields.
         kinds: what the caller says of columns, in any of the sources.
+        format: of the log, where its name does not tell.
 
     Raises DataError for whatever cannot be read so.
     """
@@ -66,9 +67,9 @@ def read_impressions(
     roles = _roles(log, user, item, time)
     labelled = _labelled(log, label, threshold)
     opened = _opened(user_features, item_features)
-    said.check([*log.columns, *(name for source in opened.values() for name in source.columns)])
-    elsewhere = {name for source in opened.values() for name in source.columns}
-    _refuse_roles({*said.named, *said.ignore} - elsewhere, {**roles, "label": labelled})
+    elsewhere = [name for source in opened.values() for name in source.columns]
+    said.check([*log.columns, *elsewhere])
+    _refuse_roles({*said.named, *said.ignore}.difference(elsewhere), {**roles, "label": labelled})
     inline = _inline(log, {labelled, *roles.values()}, user_columns, item_columns)
     found = _Reading(log, roles, said, opened, inline).impressions(labelled, threshold)
     if valid is None:
@@ -96,6 +97,7 @@ def read_candidates(
     """Rows to be scored by a model that looks at `fields`.
 
     Args:
+        source, format: as for `read_impressions`. fields: those of the model's schema.
         user, item: columns; None: the model has no such ids.
         label, threshold: to measure the model; None: rows without labels.
         user_features, item_features: as for `read_impressions`; what the rows say themselves of a
@@ -210,7 +212,8 @@ class _Reading:
         n = self._length(label, places)
         time = self.roles["time"]
         moments = None if time is None else times(self.log.column(time))
-        apart = {label, *self.roles.values()} | self._left_out(label)
+        apart = {label, *self.roles.values(), *self._nameless()}
+        apart |= self._telling(label) | self._unwanted_times()
         rows, fields = self._fields(self.log, "row", apart)
         sides = self._inline_sides(rows, fields, ids, places)
         for owner, source in self.opened.items():
@@ -231,12 +234,8 @@ class _Reading:
         """Columns that are times by their names: fields only where they are named."""
         if self.known is not None:
             return set()
-        times = {name for name in self.log.columns if is_role("time", name)}
-        return times - {self.roles["time"], *self.said.named, *self.said.ignore, *self.inline}
-
-    def _left_out(self, label: str | None) -> set[str]:
-        """Columns of the log that are fields only where they are named."""
-        return self._telling(label) | self._unwanted_times() | self._nameless()
+        found = {name for name in self.log.columns if is_role("time", name)}
+        return found - {self.roles["time"], *self.said.named, *self.said.ignore, *self.inline}
 
     def _nameless(self) -> set[str]:
         """What pandas writes of an index."""
@@ -344,6 +343,7 @@ class _Reading:
                 "features of other ids", name=source.name,
                 expected=f"{owner}s such as {known.array[0].as_py()!r}",
                 got=f"{len(ids):,} ids, none of them in the log",
+                fix=f"check that the first column, {key!r}, holds the ids",
             )  # fmt: skip
         values, found = self._fields(source, owner, {key})
         if self.known is None:

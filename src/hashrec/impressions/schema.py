@@ -18,7 +18,7 @@ from hashrec.impressions.field import Field
 from hashrec.impressions.log import Impressions
 from hashrec.impressions.scale import Scale
 from hashrec.impressions.transforms import TRANSFORMS, Quantile, Transform
-from hashrec.impressions.values import Bags, Numbers, Values
+from hashrec.impressions.values import Values
 from hashrec.impressions.vocabulary import NOTHING, Vocabulary
 from hashrec.interactions import Ids
 
@@ -68,9 +68,10 @@ class Described:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What is kept of users, or of items: a row for each of `ids`, the last of nobody known.
+    """What is kept of users, or of items.
 
-    `columns`: of each of their fields, tokens (n + 1, width) int32 or numbers (n + 1, 1) float32.
+    `columns`: of each of their fields, tokens (n + 1, width) int32 or numbers (n + 1, 1) float32:
+    row r is of `ids[r]`, the last of an id of which nothing is known.
     """
 
     ids: Ids
@@ -189,7 +190,7 @@ class Schema:
         if own is None:
             if known is None:
                 raise DataError("a field that the model looks at is missing", name=one.name,
-                                expected=f"a {one.kind} field")  # fmt: skip
+                                expected=f"a {one.kind} field", fix="add the column")  # fmt: skip
             return known
         said = self._coded(self._learned[one.name], own)[:-1]
         return said if known is None else np.where(own.present[:, None], said, known)
@@ -214,11 +215,9 @@ class Schema:
 
     def _coded(self, learned: Vocabulary | Scale, values: Values) -> _Matrix:
         """(n + 1, width), the last row being that of nothing known."""
-        kind = "numeric" if isinstance(values, Numbers) else "categorical"
-        kind = "multi" if isinstance(values, Bags) else kind
-        if kind != learned.field.kind:
+        if values.kind != learned.field.kind:
             raise DataError("a field of another kind than in training", name=learned.field.name,
-                            expected=learned.field.kind, got=kind,
+                            expected=learned.field.kind, got=values.kind,
                             fix="read it with the kinds of the log")  # fmt: skip
         if isinstance(learned, Scale):
             return np.append(learned.scaled(values), np.float32(np.nan))[:, None]

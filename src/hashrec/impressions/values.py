@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class Words:
         known: pa.StringArray of distinct words, some of which may be in no row.
     """
 
+    kind: ClassVar[Kind] = "categorical"
+
     codes: npt.NDArray[np.int32]
     known: Any
 
@@ -64,6 +66,8 @@ class Words:
 @dataclass(frozen=True, eq=False)
 class Numbers:
     """One number a row: (n,) float64, NaN where there is none."""
+
+    kind: ClassVar[Kind] = "numeric"
 
     values: npt.NDArray[np.float64]
 
@@ -92,6 +96,8 @@ class Bags:
         offsets: (n + 1,) int64; row r has `codes[offsets[r]:offsets[r + 1]]`.
         codes: (n_words,) int32 places in `known`, a pa.StringArray of distinct words.
     """
+
+    kind: ClassVar[Kind] = "multi"
 
     offsets: Places
     codes: npt.NDArray[np.int32]
@@ -146,9 +152,7 @@ def words(column: Column) -> Words:
     chunks = _plain(column)
     if pa.types.is_floating(chunks.type):
         chunks = pc.if_else(pc.is_nan(chunks), None, pc.add(chunks, 0.0))  # zero has no sign
-    codes, known = _coded(chunks, column)
-    blank = pc.index_in(pa.scalar(""), known).as_py()
-    return Words(codes if blank is None else np.where(codes == blank, np.int32(-1), codes), known)
+    return Words(*_coded(chunks, column))
 
 
 def floats(column: Column) -> Numbers:
@@ -186,8 +190,7 @@ def bags(column: Column, separator: str) -> Bags:
     many = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     parents = np.repeat(np.arange(len(lists)), many)
     codes, known = _coded(pa.chunked_array([pc.list_flatten(lists)]), column)
-    blank = pc.index_in(pa.scalar(""), known).as_py()
-    kept = (codes >= 0) & (codes != (-1 if blank is None else blank))
+    kept = codes >= 0
     lengths = np.bincount(parents[kept], minlength=len(lists))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Bags(offsets, codes[kept], known)
@@ -209,7 +212,7 @@ def _plain(column: Column) -> Any:
 
 
 def _coded(chunks: Any, column: Column) -> tuple[npt.NDArray[np.int32], Any]:
-    """(n,) int32 places in distinct text, -1 for nulls; and that text."""
+    """(n,) int32 places in distinct text, -1 for nulls and empty text; and that text."""
     try:
         encoded = chunks.dictionary_encode().combine_chunks()
     except pa.ArrowNotImplementedError as fault:
@@ -217,7 +220,9 @@ def _coded(chunks: Any, column: Column) -> tuple[npt.NDArray[np.int32], Any]:
     if isinstance(encoded, pa.ChunkedArray):  # of no chunks at all
         return np.zeros(0, np.int32), pa.array([], pa.string())
     codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int32)
-    return _respelled(codes, _text(encoded.dictionary, column))
+    codes, known = _respelled(codes, _text(encoded.dictionary, column))
+    blank = pc.index_in(pa.scalar(""), known).as_py()
+    return (codes if blank is None else np.where(codes == blank, np.int32(-1), codes)), known
 
 
 def _respelled(codes: npt.NDArray[np.int32], known: Any) -> tuple[npt.NDArray[np.int32], Any]:

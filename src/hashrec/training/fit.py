@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,16 @@ from hashrec.training.keeping import Keeper
 from hashrec.training.memory import estimate_mb
 from hashrec.training.run import Run, Watch
 
-__all__ = ["Trained", "check_device", "lengths", "ranking", "refresher", "teller", "train"]
+__all__ = [
+    "Trained",
+    "check_device",
+    "check_epochs",
+    "lengths",
+    "ranking",
+    "refresher",
+    "teller",
+    "train",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -87,11 +97,7 @@ class _Fit:
         epochs, most = self.task.epochs, self.task.training.epochs
         if epochs is None:
             return most if self.task.training.valid == 0 else None
-        if not 1 <= epochs <= most:
-            raise UsageError(
-                "so many epochs cannot be run", name="epochs", expected=f"1 to {most}",
-                got=str(epochs), fix="for more, raise training.epochs, which rates are planned for",
-            )  # fmt: skip
+        check_epochs(epochs, most)
         return epochs
 
     def _parts(self) -> tuple[Interactions, Interactions]:
@@ -134,7 +140,7 @@ class _Fit:
         source = Source(log.matrix, log.matrix.column_counts())
         batches = Batches(source, training.loss, task.seed, training.batch, training.device)
         module = self.build(log, made).to(training.device)
-        journal = teller(task, part)
+        journal = teller(task.folder, task.stage, part, task.listeners)
         megabytes = estimate_mb(module, batches)
         task.progress.note(
             f"training {sum(one.numel() for one in module.parameters()):,} parameters on "
@@ -219,15 +225,20 @@ def lengths(users: Floats, items: Floats, loss: Loss, source: Source) -> tuple[F
     return found[0], found[1]
 
 
-def teller(task: Task, part: str) -> Callable[[Mapping[str, Any]], None]:
-    """Who is told of training: the task's listeners, and the journal where there is a folder."""
-    listeners = list(task.listeners)
-    if task.folder is not None:
-        listeners.append(Journal(task.folder / "journal.jsonl"))
+def teller(
+    folder: Path | None,
+    stage: str,
+    part: str,
+    listeners: Sequence[Callable[[Mapping[str, Any]], None]],
+) -> Callable[[Mapping[str, Any]], None]:
+    """Who is told of training: the listeners, and the journal where there is a folder."""
+    every = list(listeners)
+    if folder is not None:
+        every.append(Journal(folder / "journal.jsonl"))
 
     def tell(event: Mapping[str, Any]) -> None:
-        for listener in listeners:
-            listener({"stage": task.stage, "part": part, **event})
+        for listener in every:
+            listener({"stage": stage, "part": part, **event})
 
     return tell
 
@@ -244,6 +255,15 @@ def refresher(task: Task, batches: Batches) -> Callable[[Backbone], None] | None
         batches.source.hardest = task.finder(users, items, batches.source.seen, pool)
 
     return refresh
+
+
+def check_epochs(epochs: int, most: int) -> None:
+    """Raises UsageError for a number that no schedule of `most` epochs has."""
+    if not 1 <= epochs <= most:
+        raise UsageError(
+            "so many epochs cannot be run", name="epochs", expected=f"1 to {most}",
+            got=str(epochs), fix="for more, raise training.epochs, which rates are planned for",
+        )  # fmt: skip
 
 
 def check_device(name: str) -> None:
