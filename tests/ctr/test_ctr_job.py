@@ -12,7 +12,7 @@ from ctr_cases import REST, TEST, recipe
 
 from hashrec.ctr import CtrModel, load_ctr
 from hashrec.ctr.job import CtrJob, run_ctr
-from hashrec.errors import OutputError
+from hashrec.errors import DataError, OutputError
 from hashrec.impressions import Impressions
 
 KEYS = {
@@ -122,3 +122,13 @@ def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path: Pat
     (tmp_path / "model.training").write_text("mine")
     with pytest.raises(OutputError, match="journal of training are kept there; expected a folder"):
         run_ctr(REST, None, job(tmp_path / "model"))
+
+
+def test_a_test_part_of_other_fields_is_refused_before_any_work(tmp_path: Path) -> None:
+    other = replace(TEST, fields=tuple(one for one in TEST.fields if one.name != "hour"))
+    words = (
+        "hour: the test part has other fields than the log; .* got no such field. Add the column"
+    )
+    with pytest.raises(DataError, match=words):
+        run_ctr(REST, other, job(tmp_path / "model"))
+    assert not list(tmp_path.iterdir())

@@ -177,6 +177,13 @@ class TestComingLater:
         assert made.read_met(spelled).n_interactions == met.n_interactions
         plain = made.read_met(table.drop_columns("label"))  # nobody says what was taken
         assert plain.n_interactions == 2
+        beside = {"rating": pa.array([None, 4]), "date": pa.array(["Monday", ""])}
+        for (
+            name,
+            values,
+        ) in beside.items():  # Bug: the log itself was refused, for what is no matter
+            table = table.append_column(name, values)
+        assert made.read_met(table).n_interactions == met.n_interactions
 
     def test_a_model_without_ids_has_no_rows_to_place_anyone_in(self) -> None:
         fields = tuple(one for one in TRAIN.fields if one.owner == "row")
