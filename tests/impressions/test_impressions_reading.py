@@ -66,7 +66,6 @@ class TestFrappe:
 
     def test_the_report_says_what_was_taken_for_what(self, tmp_path: Path) -> None:
         report = read_impressions(written(tmp_path / "f.csv", FRAPPE)).report
-        assert report is not None
         assert (report.format, report.user, report.item) == ("csv", "user", "item")
         assert (report.rating, report.time) == ("label", None)
         assert (report.rows, report.users, report.items) == (3, 2, 2)
@@ -364,7 +363,7 @@ class TestValidParts:
         assert kinds_of(read_impressions(train)) == {"code": "numeric"}
         log = read_impressions(train, valid=valid)
         assert kinds_of(log) == {"code": "categorical"}
-        assert log.report is not None and log.report.source == f"{train} and {valid}"
+        assert log.report.source == f"{train} and {valid}"
 
     @pytest.mark.parametrize(
         ("train", "valid", "kind", "expected"),
@@ -650,7 +649,6 @@ class TestWhatTellsTheLabel:
     def test_ratings_and_labels_beside_the_label_are_no_fields(self) -> None:
         log = read_impressions(self.TABLE)
         assert [one.name for one in log.fields] == ["clicks"]
-        assert log.report is not None
         (note,) = log.report.notes
         assert note.startswith("Left out, for what they may tell of the label: stars;")
         rated = read_impressions(self.TABLE, threshold=4)
@@ -660,7 +658,7 @@ class TestWhatTellsTheLabel:
     def test_named_they_are(self) -> None:
         log = read_impressions(self.TABLE, kinds=Kinds(numeric=("stars",)))
         assert {one.name for one in log.fields} == {"stars", "clicks"}
-        assert log.report is not None and log.report.notes == ()
+        assert log.report.notes == ()
 
 
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
@@ -701,7 +699,7 @@ def test_columns_without_a_name_and_other_times_are_left_out_and_told() -> None:
     table = pa.table({"": [0, 1], "user": [1, 2], "item": [1, 2], "click": [0, 1],
                       "timestamp": [1, 2], "date": ["x", "y"], "shop": ["a", "b"]})  # fmt: skip
     log = read_impressions(table)
-    assert set(log.rows) == {"shop"} and log.report is not None
+    assert set(log.rows) == {"shop"}
     assert log.report.notes == (
         "Left out, for being times: date; name one to have it.",
         "Left out: a column without a name.",

@@ -87,7 +87,6 @@ def _read(options: argparse.Namespace, sources: Sources, progress: Progress) -> 
         ),
         format=options.format,
     )  # fmt: skip
-    assert log.report is not None
     for line in log.report.lines():
         progress.note(line)
     fields = ", ".join(f"{one.name} ({one.kind}, {one.owner})" for one in log.fields)
@@ -99,13 +98,10 @@ def _test(
     train: Impressions, sources: Sources, options: argparse.Namespace, progress: Progress
 ) -> Impressions:
     """The test part, its columns of the kinds they have in train."""
-    assert train.report is not None
     log = read_candidates(
         sources.test,
         train.fields,
-        user=None if train.users is None else train.report.user,
-        item=None if train.items is None else train.report.item,
-        label=train.report.rating,
+        **train.columns,
         threshold=train.threshold,
         user_features=sources.user_features,
         item_features=sources.item_features,

@@ -97,7 +97,7 @@ def _parts(
     if epochs is not None:
         check_epochs(epochs, recipe.training.epochs)
     check_labels(log, "the log")
-    if log.report is not None and "score" in (log.report.user, log.report.item):
+    if "score" in (log.columns["user"], log.columns["item"]):
         raise DataError("a column of ids called 'score', as results are", name=log.report.source,
                         expected="any other name", fix="rename it")  # fmt: skip
     if not log.fields and log.users is None and log.items is None:

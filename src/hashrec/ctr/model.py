@@ -55,7 +55,7 @@ class CtrModel:
         found = train(self.recipe, log, valid, **options)
         self._fitted = CtrFitted(
             self.recipe, found.schema, found.made, found.predictor, found.calibration,
-            _columns(log), log.threshold, found.facts,
+            log.columns, log.threshold, found.facts,
         )  # fmt: skip
         return self
 
@@ -201,13 +201,3 @@ class CtrModel:
 def load_ctr(path: str | Path, *, verify: bool = False) -> CtrModel:
     """Opens the folder of a model of clicks; see `CtrModel.load`."""
     return CtrModel.load(path, verify=verify)
-
-
-def _columns(log: Impressions) -> dict[str, str | None]:
-    """What a log called its user, item and label."""
-    report = log.report
-    return {
-        "user": None if log.users is None or report is None else report.user,
-        "item": None if log.items is None or report is None else report.item,
-        "label": None if report is None else report.rating,
-    }

@@ -64,9 +64,9 @@ class Impressions:
     times: Times | None
     fields: tuple[Field, ...]
     rows: Mapping[str, Values]
-    sides: Mapping[Owner, Side] = field(default_factory=dict)
-    report: Report | None = None
-    n: int = 0
+    sides: Mapping[Owner, Side]
+    report: Report
+    n: int
     threshold: float | None = None
     separators: Mapping[str, str] = field(default_factory=dict)
     n_valid: int = 0
@@ -91,6 +91,15 @@ class Impressions:
             times=cut(self.times), n=len(at), n_valid=0,
             rows={name: values.take(at) for name, values in self.rows.items()},
         )  # fmt: skip
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """What the source called the user, the item and the label; None: there is none."""
+        return {
+            "user": None if self.users is None else self.report.user,
+            "item": None if self.items is None else self.report.item,
+            "label": self.report.rating,
+        }
 
     def parts(self) -> tuple[Impressions, Impressions] | None:
         """Train and valid, as they came, with the same ids and sides; None where all is train."""
@@ -150,9 +159,8 @@ class Impressions:
         return Interactions(users, items, matrix, latest, self._reported(len(user), matrix))
 
     def _reported(self, rows: int, matrix: Csr) -> Report:
-        known = self.report or Report("impressions", "", "user", "item", None, None, rows)
         return replace(
-            known, rows=rows, duplicates=rows - len(matrix.indices), users=matrix.n_rows,
+            self.report, rows=rows, duplicates=rows - len(matrix.indices), users=matrix.n_rows,
             items=matrix.n_columns, interactions=len(matrix.indices),
         )  # fmt: skip
 

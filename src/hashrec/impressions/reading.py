@@ -363,7 +363,6 @@ class _Reading:
             )  # fmt: skip
 
     def _report(self, n: int, label: str | None, ids: Mapping[str, Ids | None]) -> Report:
-        none = "none"
         reasons = {
             "for what they may tell of the label": self._telling(label),
             "for being times": self._unwanted_times(),
@@ -375,8 +374,8 @@ class _Reading:
         ]
         left += ["Left out: a column without a name."] * bool(self._nameless())
         return Report(
-            source=self.log.name, format=self.log.format, user=self.roles["user"] or none,
-            item=self.roles["item"] or none, rating=label, time=self.roles["time"], rows=n,
+            source=self.log.name, format=self.log.format, user=self.roles["user"],
+            item=self.roles["item"], rating=label, time=self.roles["time"], rows=n,
             users=len(ids["user"] or ()), items=len(ids["item"] or ()), interactions=n,
             notes=(*self.log.notes, *left),
         )  # fmt: skip

@@ -28,8 +28,8 @@ class Report:
 
     source: str
     format: str
-    user: str
-    item: str
+    user: str | None
+    item: str | None
     rating: str | None
     time: str | None
     rows: int
