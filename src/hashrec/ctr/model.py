@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import expit
 
 from hashrec.ctr.examples import examples_of
 from hashrec.ctr.fit import check_labels, train
@@ -19,7 +20,6 @@ from hashrec.ctr.recipe import CtrRecipe
 from hashrec.ctr.run import logits_of
 from hashrec.errors import UsageError
 from hashrec.evaluation import judged
-from hashrec.evaluation.binary import sigmoid
 from hashrec.impressions import Impressions, read_candidates
 from hashrec.interactions import Interactions, read
 from hashrec.interactions.columns import squashed
@@ -162,7 +162,7 @@ class CtrModel:
         ):
             if name is not None and ids is not None and at is not None:
                 columns[name] = ids.take(at)
-        chances = sigmoid(self.logits(rows)).astype(np.float32)
+        chances = expit(self.logits(rows).astype(np.float64)).astype(np.float32)
         return pa.table({**columns, "score": pa.array(chances)})
 
     def evaluate(self, test: Impressions) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from hashrec.errors import DataError
 
@@ -20,7 +21,7 @@ _BINS = 15
 def judged(logits: Floats, label: Labels) -> dict[str, float]:
     """`auc`, `log_loss`, `calibration_error` and `predicted_over_true`, the sum of the chances
     over that of the labels. Raises DataError for labels of one class."""
-    chances = sigmoid(logits)
+    chances = expit(np.asarray(logits, dtype=np.float64))
     return {
         "auc": auc(logits, label),
         "log_loss": log_loss(logits, label),
@@ -73,8 +74,3 @@ def _mean_ranks(values: Floats) -> npt.NDArray[np.float64]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)
-
-
-def sigmoid(logits: Floats) -> npt.NDArray[np.float64]:
-    z = np.asarray(logits, dtype=np.float64)
-    return np.asarray(np.exp(-np.logaddexp(0, -z)))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from hashrec.errors import DataError
 from hashrec.impressions.field import Kind
 from hashrec.interactions.exact import exact
-from hashrec.interactions.factor import Column
+from hashrec.interactions.factor import Column, decoded
 from hashrec.interactions.values import numbers
 
 __all__ = [
@@ -149,7 +149,7 @@ def words(column: Column) -> Words:
 
     Nothing, an empty text and NaN are no words. Raises DataError for other types.
     """
-    chunks = _plain(column)
+    chunks = decoded(column.values)
     if pa.types.is_floating(chunks.type):
         chunks = pc.if_else(pc.is_nan(chunks), None, pc.add(chunks, 0.0))  # zero has no sign
     return Words(*_coded(chunks, column))
@@ -164,7 +164,7 @@ def floats(column: Column) -> Numbers:
 
 def doubles(column: Column, problem: str, expected: str, fix: str) -> npt.NDArray[np.float64]:
     """(n,) as they stand, NaN where there is none. Raises DataError with the words given."""
-    chunks = _plain(column)
+    chunks = decoded(column.values)
     if pa.types.is_boolean(chunks.type):
         chunks = chunks.cast(pa.int8())
     if pa.types.is_integer(chunks.type):  # rounded where a double has not enough digits
@@ -179,7 +179,7 @@ def doubles(column: Column, problem: str, expected: str, fix: str) -> npt.NDArra
 
 def bags(column: Column, separator: str) -> Bags:
     """Lists of words, or text that holds them between separators; empty words are left out."""
-    chunks = _plain(column)
+    chunks = decoded(column.values)
     kind = chunks.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         lists = chunks.combine_chunks() if chunks.num_chunks != 1 else chunks.chunk(0)
@@ -198,17 +198,8 @@ def bags(column: Column, separator: str) -> Bags:
 
 def is_text(column: Column) -> bool:
     """Whether a column is no lists."""
-    kind = _plain(column).type
+    kind = decoded(column.values).type
     return not (pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _plain(column: Column) -> Any:
-    """The values as chunks without a dictionary; nulls alone are text."""
-    values = column.values
-    chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    if pa.types.is_dictionary(chunks.type):
-        chunks = chunks.cast(chunks.type.value_type)
-    return chunks.cast(pa.string()) if pa.types.is_null(chunks.type) else chunks
 
 
 def _coded(chunks: Any, column: Column) -> tuple[npt.NDArray[np.int32], Any]:

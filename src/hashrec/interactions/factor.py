@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from hashrec.errors import DataError
 from hashrec.interactions.exact import common_type, exact, narrowed, unfit
 
-__all__ = ["Coded", "Column", "factorise", "ranked"]
+__all__ = ["Coded", "Column", "decoded", "factorise", "plain", "ranked"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Coded:
 
 def factorise(column: Column) -> Coded:
     """Codes and exact distinct ids of a column. Raises DataError for missing or unfit ids."""
-    chunks = _decoded(column.values)
+    chunks = decoded(column.values)
     if chunks.null_count:
         raise _no_id(column, chunks.null_count, pc.index(chunks.is_null(), True).as_py())
     try:
@@ -90,11 +90,15 @@ def factorise(column: Column) -> Coded:
     return Coded(narrowed(values) if column.text else values, codes)
 
 
-def _decoded(values: Any) -> Any:
-    """As chunks of plain values; Arrow's empty type, which holds nulls only, as text."""
+def plain(values: Any) -> Any:
+    """As chunks without a dictionary."""
     chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    if pa.types.is_dictionary(chunks.type):
-        return chunks.cast(chunks.type.value_type)
+    return chunks.cast(chunks.type.value_type) if pa.types.is_dictionary(chunks.type) else chunks
+
+
+def decoded(values: Any) -> Any:
+    """As chunks of plain values; Arrow's empty type, which holds nulls only, as text."""
+    chunks = plain(values)
     return chunks.cast(pa.string()) if pa.types.is_null(chunks.type) else chunks
 
 

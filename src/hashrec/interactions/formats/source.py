@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from hashrec.errors import DataError
-from hashrec.interactions.factor import Column
+from hashrec.interactions.factor import Column, plain
 
 __all__ = ["Source", "damaged", "stacked"]
 
@@ -88,11 +88,11 @@ def stacked(sources: Sequence[Source]) -> Source:
         return [_joined(name, parts) for name, parts in zip(names, loaded, strict=True)]
 
     def _joined(name: str, parts: Sequence[Any]) -> Any:
-        plain = [_plain(part) for part in parts]
+        chunks = [plain(part) for part in parts]
         try:
-            return _one_type(plain, text).column(0)
+            return _one_type(chunks, text).column(0)
         except (pa.ArrowTypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
-            kinds = [str(part.type) for part in plain]
+            kinds = [str(part.type) for part in chunks]
             raise DataError(
                 "the parts of one log have a column of two types", name=name,
                 expected=f"{kinds[0]}, as in {first.name}", got=", ".join(kinds[1:]),
@@ -104,12 +104,6 @@ def stacked(sources: Sequence[Source]) -> Source:
         load=lambda name: load_many([name])[0], load_many=load_many,
         notes=tuple(note for source in sources for note in source.notes),
     )  # fmt: skip
-
-
-def _plain(values: Any) -> Any:
-    """As chunks, without a dictionary."""
-    chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    return chunks.cast(chunks.type.value_type) if pa.types.is_dictionary(chunks.type) else chunks
 
 
 def _one_type(parts: Sequence[Any], text: bool) -> Any:
