@@ -88,7 +88,7 @@ class Kind:
         self,
         path: str | Path,
         header: Mapping[str, Any],
-        writers: Mapping[str, Callable[[Path], None]],
+        writers: Mapping[str, Callable[[Path], object]],
     ) -> dict[str, int]:
         """Writes the folder, each of `files` by its writer; returns each file's bytes.
 

@@ -413,7 +413,7 @@ class TestValidParts:
             ({"code": [1, 2]}, "code: the parts of one log have a column of two types; expected "
                                "string, as in pyarrow Table; got int64. Convert one of them"),
             ({"user": [], "item": [], "label": [], "code": []}, "the valid part is empty"),
-            ({"label": [2, 3]}, "labels are 0 or 1.*got 2 in row 3"),
+            ({"label": [2, 3]}, r"labels are 0 or 1.*got 2 in row 1 of part 2 \(pyarrow Table\)"),
         ],
         ids=["lacking", "of another type", "empty", "labels"],
     )  # fmt: skip
@@ -421,6 +421,22 @@ class TestValidParts:
         other = {k: v for k, v in {**self.COLUMNS, **change}.items() if v is not None}
         with pytest.raises(DataError, match=words):
             read_impressions(pa.table(self.COLUMNS), valid=pa.table(other))
+
+    @pytest.mark.parametrize(
+        ("train", "valid", "words"),
+        [("1", "5", r"labels are 0 or 1.*got 5 in row 2 of part 2 \(.*valid.csv\)"),
+         ("5", "1", r"labels are 0 or 1.*got 5 in row 3 of part 1 \(.*train.csv\)"),
+         ("1", "", r"missing labels.*1 missing, the first in row 2 of part 2 \(.*valid.csv\)")],
+        ids=["valid", "train", "missing"],
+    )  # fmt: skip
+    def test_rows_are_counted_in_their_own_file(
+        self, tmp_path: Path, train: str, valid: str, words: str
+    ) -> None:
+        """Bug: rows of valid were counted on from those of train."""
+        one = written(tmp_path / "train.csv", f"user,item,label\na,1,0\nb,2,{train}\n")
+        other = written(tmp_path / "valid.csv", f"user,item,label\na,1,{valid}\nb,2,0\n")
+        with pytest.raises(DataError, match=words):
+            read_impressions(one, valid=other)
 
 
 class TestLabels:

@@ -458,6 +458,9 @@ class TestState:
         assert (table.num_embeddings, table.embedding_dim, table.rows, table.ways) == (4, 5, 3, 2)
         assert (table.n_parameters, table.table_bytes) == (15, 60)
         assert table.index_bytes == 4 * 2 * (4 + 4)
+        assert table.total_bytes == 60 + 64
+        assert HashedEmbedding(by_hand([[0], [1], [2]], 3), 5).total_bytes == 60
+        assert HashedEmbedding(by_hand([[0], [1], [2]], 4), 5).total_bytes == 80 + 12
         assert table.half().table_bytes == 30
 
     def test_repr(self) -> None:

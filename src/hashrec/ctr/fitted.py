@@ -68,7 +68,7 @@ class CtrFitted:
         tables = [table.shared for table in self.predictor.inputs.ids]
         return {
             "table_rows": self.predictor.id_rows,
-            "table_bytes": sum(t.table_bytes + _index_bytes(t) for t in tables),
+            "table_bytes": sum(table.total_bytes for table in tables),
             "parameters": self.predictor.n_parameters,
             "parameter_bytes": sum(int(one.nbytes) for one in self.predictor.parameters()),
         }
@@ -87,7 +87,7 @@ class CtrFitted:
             "sizes": self.sizes(),
             "facts": dict(self.facts),
         }
-        writers: dict[str, Callable[[Path], None]] = {
+        writers: dict[str, Callable[[Path], object]] = {
             "arrays.safetensors": lambda place: write_arrays(place, self._arrays()),
             "words.parquet": self._write_words,
             "known.parquet": lambda place: write_ids(place, *map(self._known_ids, _OWNERS)),
@@ -96,7 +96,7 @@ class CtrFitted:
             return WITHOUT.write(path, header, writers)
         made = self.made
         writers |= dict.fromkeys(TRIO, lambda place: None)
-        writers["buckets.parquet"] = lambda place: _ignore(save_buckets(made, place))
+        writers["buckets.parquet"] = lambda place: save_buckets(made, place)
         return WITH_IDS.write(path, header, writers)
 
     def _arrays(self) -> Arrays:
@@ -172,13 +172,3 @@ def _fill(predictor: Predictor, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
             if stored.shape != tuple(one.shape):
                 raise ValueError(f"{name} of shape {stored.shape}, not {tuple(one.shape)}")
             one.copy_(torch.from_numpy(stored.copy()))
-
-
-def _index_bytes(table: Any) -> int:
-    """The identity is no index anyone would keep."""
-    alone = table.ways == 1 and table.rows == table.num_embeddings
-    return 0 if alone else int(table.index_bytes)
-
-
-def _ignore(_: object) -> None:
-    pass

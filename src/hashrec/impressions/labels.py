@@ -63,7 +63,7 @@ def labels(column: Column, threshold: float | None) -> Labels:
     if len(other):
         raise DataError(
             "labels are 0 or 1", name=column.where, expected="0 or 1 in every row",
-            got=f"{given[other[0]]:g} in row {other[0] + column.first_row} ({len(other):,} such)",
+            got=f"{given[other[0]]:g} in {column.row(int(other[0]))} ({len(other):,} such)",
             fix="give threshold=... (--threshold): 1 is what is at least that",
         )  # fmt: skip
     return given.astype(np.float32)

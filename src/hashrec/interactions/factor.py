@@ -6,7 +6,7 @@ sorting, merging the parts of a split) is done to the distinct values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Column:
         values: pa.Array or pa.ChunkedArray of any type.
         first_row: what the source calls its first row of data (2 below a header line).
         text: the source has no types, so integers came as text.
+        row_in: what the row of a position is called, where `first_row` does not tell.
     """
 
     source: str
@@ -38,10 +39,17 @@ class Column:
     values: Any
     first_row: int = 1
     text: bool = False
+    row_in: Callable[[int], str] | None = None
 
     @property
     def where(self) -> str:
         return f"{self.source}, column {self.name!r}" if self.name else self.source
+
+    def row(self, position: int) -> str:
+        """What messages call the row of a position, which counts from 0."""
+        if self.row_in is not None:
+            return self.row_in(position)
+        return f"row {position + self.first_row}"
 
     def missing(self, what: str, count: int, first: int, fix: str) -> DataError:
         """The error for `count` rows without a value, the `first` of them counted from 0."""
@@ -49,7 +57,7 @@ class Column:
             f"missing {what}",
             name=self.where,
             expected="a value in every row",
-            got=f"{count} missing, the first in row {first + self.first_row}",
+            got=f"{count} missing, the first in {self.row(first)}",
             fix=fix,
         )
 

@@ -127,13 +127,7 @@ class Backbone(nn.Module):  # type: ignore[misc]
     @property
     def table_bytes(self) -> int:
         """Bytes of the tables and of the assignments beside them."""
-        return sum(table.table_bytes + _index_bytes(table) for table in self._tables())
+        return sum(table.total_bytes for table in self._tables())
 
     def _tables(self) -> list[HashedEmbedding]:
         return [part for part in self.modules() if isinstance(part, HashedEmbedding)]
-
-
-def _index_bytes(table: HashedEmbedding) -> int:
-    """The identity is no index anyone would keep."""
-    alone = table.ways == 1 and table.rows == table.num_embeddings
-    return 0 if alone else table.index_bytes

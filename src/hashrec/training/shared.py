@@ -194,6 +194,12 @@ class SharedRows(nn.Module):  # type: ignore[misc]
         """
         return sum(int(held.nbytes) for held in self.buffers())
 
+    @property
+    def total_bytes(self) -> int:
+        """`table_bytes` and `index_bytes`, less an identity: that is no index anyone would keep."""
+        alone = self.ways == 1 and self.rows == self.num_embeddings
+        return self.table_bytes + (0 if alone else self.index_bytes)
+
     def extra_repr(self) -> str:
         told = f"{self.num_embeddings}, {self.embedding_dim}, rows={self.rows}, ways={self.ways}"
         told += f", combiner={self.combiner}" if self.ways > 1 else ""

@@ -33,6 +33,7 @@ class Source:
         kinds: what it says itself of its columns: `categorical`, `numeric` or `multi`.
         load_many: gives the values of several columns in one pass, where each pass goes through all
             of the file.
+        row_in: what its users call the row of a position, where `first_row` does not tell.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Source:
     notes: tuple[str, ...] = ()
     kinds: Mapping[str, Any] = field(default_factory=dict)
     load_many: Callable[[Sequence[str]], list[Any]] | None = None
+    row_in: Callable[[int], str] | None = None
 
     def column(self, name: str) -> Column:
         return self._column(name, self.load(name))
@@ -61,7 +63,7 @@ class Source:
         return self.load_many(names)
 
     def _column(self, name: str, values: Any) -> Column:
-        return Column(self.name, name, values, self.first_row, self.text)
+        return Column(self.name, name, values, self.first_row, self.text, self.row_in)
 
 
 def stacked(sources: Sequence[Source]) -> Source:
@@ -99,9 +101,18 @@ def stacked(sources: Sequence[Source]) -> Source:
                 fix="convert one of them",
             ) from fault  # fmt: skip
 
+    def row_in(position: int) -> str:
+        lengths = [len(source.load(source.columns[0])) for source in sources]
+        part = 0
+        while position >= lengths[part]:
+            position -= lengths[part]
+            part += 1
+        source = sources[part]
+        return f"row {position + source.first_row} of part {part + 1} ({source.name})"
+
     return replace(
         first, name=" and ".join(source.name for source in sources), text=text,
-        load=lambda name: load_many([name])[0], load_many=load_many,
+        load=lambda name: load_many([name])[0], load_many=load_many, row_in=row_in,
         notes=tuple(note for source in sources for note in source.notes),
     )  # fmt: skip
 
