@@ -461,6 +461,7 @@ class TestState:
         assert table.total_bytes == 60 + 64
         assert HashedEmbedding(by_hand([[0], [1], [2]], 3), 5).total_bytes == 60
         assert HashedEmbedding(by_hand([[0], [1], [2]], 4), 5).total_bytes == 80 + 12
+        assert HashedEmbedding(by_hand([[0], [2], [2]], 3), 5).total_bytes == 60 + 12
         assert HashedEmbedding(by_hand([[0, 1], [1, 2], [2, 0]], 3), 5).total_bytes == 60 + 24
         assert table.half().table_bytes == 30
 

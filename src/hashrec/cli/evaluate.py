@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
-from hashrec.cli.reading import cuts, test_of
+from hashrec.cli.reading import cuts, protocol_of, test_of
 from hashrec.costs import peak_rss_mb
 from hashrec.ctr_folder import is_ctr
 from hashrec.errors import DataError, UsageError
@@ -38,8 +38,7 @@ def run(options: argparse.Namespace) -> None:
     model = Recommender.load(options.model, verify=not options.no_verify)
     test = test_of(options, model.recipe.data, progress)
     began = time.perf_counter()
-    protocol = options.protocol or "lightgcn"
-    report = model.evaluate(test, cuts(options), protocol=protocol, progress=progress)
+    report = model.evaluate(test, cuts(options), protocol=protocol_of(options), progress=progress)
     held = model.heldout(test)
     result = {
         **report.to_dict(),

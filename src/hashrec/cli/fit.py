@@ -9,7 +9,7 @@ from typing import Any
 from hashrec.artifact import check_target
 from hashrec.cli.listening import listener
 from hashrec.cli.output import print_json, print_table
-from hashrec.cli.reading import cuts, parts_of
+from hashrec.cli.reading import cuts, parts_of, protocol_of
 from hashrec.cli.tracking import trackers
 from hashrec.encoders import TrainedEncoder
 from hashrec.errors import UsageError
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
         recipe,
         options.out,
         ks=cuts(options),
-        protocol=options.protocol or "lightgcn",
+        protocol=protocol_of(options),
         measure=not options.no_evaluate,
         refit=not options.no_refit,
         fresh=options.fresh,

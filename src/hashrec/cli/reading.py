@@ -14,7 +14,7 @@ from hashrec.interactions import Cleaning, Ids, Interactions, Parts, read, read_
 from hashrec.interactions.entries import shrunk
 from hashrec.progress import Progress
 
-__all__ = ["cuts", "parts_of", "test_of", "train_of"]
+__all__ = ["cuts", "parts_of", "protocol_of", "test_of", "train_of"]
 
 
 def parts_of(options: argparse.Namespace, cleaning: Cleaning, progress: Progress) -> Parts:
@@ -76,6 +76,11 @@ def _without_strangers(log: Interactions) -> Interactions:
 def cuts(options: argparse.Namespace) -> list[int]:
     """The list lengths asked for, each once."""
     return list(dict.fromkeys(options.k or [20]))
+
+
+def protocol_of(options: argparse.Namespace) -> str:
+    """The protocol asked for; not argparse's default, which models of clicks could not refuse."""
+    return options.protocol or "lightgcn"
 
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:

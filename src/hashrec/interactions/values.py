@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from hashrec.errors import DataError
 from hashrec.interactions.entries import Times
-from hashrec.interactions.factor import Column
+from hashrec.interactions.factor import Column, plain
 
 __all__ = ["numbers", "ratings", "times"]
 
@@ -29,7 +29,7 @@ def numbers(values: Any) -> Any:
 
 def ratings(column: Column) -> npt.NDArray[np.float64]:
     """(n_rows,) float64. Raises DataError for text, and for rows without a rating."""
-    values = _plain(column)
+    values = plain(column.values)
     numbers = _cast(values, (pa.float64(),))
     if numbers is None:
         raise DataError(
@@ -48,7 +48,7 @@ def times(column: Column) -> Times:
     Text is read as the first of these that fits all rows: integers, floats, ISO 8601 dates.
     Raises DataError for anything else, and for rows without a time.
     """
-    values = _plain(column)
+    values = plain(column.values)
     numbers = _cast(values, _time_types(values.type))
     if numbers is None:
         raise DataError(
@@ -90,14 +90,6 @@ def _time_types(kind: Any) -> tuple[Any, ...]:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return (plain,)
     return (pa.int64(), pa.float64(), plain, zoned) if _is_text(kind) else ()
-
-
-def _plain(column: Column) -> Any:
-    """The values as chunks without a dictionary."""
-    values = column.values
-    chunks = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    is_coded = pa.types.is_dictionary(chunks.type)
-    return chunks.cast(chunks.type.value_type) if is_coded else chunks
 
 
 def _trimmed(text: Any) -> Any:

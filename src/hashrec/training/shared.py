@@ -197,7 +197,8 @@ class SharedRows(nn.Module):  # type: ignore[misc]
     @property
     def total_bytes(self) -> int:
         """`table_bytes` and `index_bytes`, less an identity: that is no index anyone would keep."""
-        alone = self.ways == 1 and self.rows == self.num_embeddings
+        own = torch.arange(self.rows, dtype=self.buckets.dtype, device=self.buckets.device)
+        alone = self.ways == 1 and torch.equal(self.buckets[:, 0], own)
         return self.table_bytes + (0 if alone else self.index_bytes)
 
     def extra_repr(self) -> str:
